@@ -1,0 +1,130 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Settings of every Swift target: language mode 6, the upcoming features, and no warning that survives.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Generated code is compiled with the same language mode, but its warnings are its generator's.
+let generated: [SwiftSetting] = [
+    .swiftLanguageMode(.v6)
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let grpcTransport = Target.Dependency.product(
+    name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
+let locks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+
+let package = Package(
+    name: "holdfast",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "holdfast", targets: ["holdfast"]),
+        .executable(name: "holdfast-agent", targets: ["holdfast-agent"]),
+        .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
+        .executable(name: "holdfast-manager", targets: ["holdfast-manager"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        // The protocol: pure decisions, no clock, socket, disk or thread.
+        .target(name: "SnapshotProtocol", swiftSettings: strict),
+        .target(name: "Packets", swiftSettings: strict),
+
+        // System libraries.
+        .systemLibrary(
+            name: "CNetfilterQueue", pkgConfig: "libnetfilter_queue", providers: [.apt(["libnetfilter-queue-dev"])]),
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt-qemu", providers: [.apt(["libvirt-dev"])]),
+
+        // What a desktop does.
+        .target(
+            name: "PacketGate",
+            dependencies: ["Packets", "CNetfilterQueue", "CPcap", crypto, locks, logging],
+            swiftSettings: strict),
+        .target(name: "Hypervisor", swiftSettings: strict),
+        .target(
+            name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
+            swiftSettings: strict),
+        .target(name: "SnapshotStore", dependencies: ["Packets", "SnapshotProtocol", crypto], swiftSettings: strict),
+        .target(
+            name: "WireProtocol",
+            dependencies: ["SnapshotProtocol", grpcCore, grpcProtobuf, protobuf],
+            exclude: ["Protos"],
+            swiftSettings: generated),
+        .target(
+            name: "HostAgent",
+            dependencies: [
+                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
+                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging,
+                serviceLifecycle, swiftASN1,
+            ],
+            swiftSettings: strict),
+
+        // What the coordinator does.
+        .target(
+            name: "SnapshotManager",
+            dependencies: [
+                "SnapshotProtocol", "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grdb,
+                grpcCore, grpcTransport, locks, logging, serviceLifecycle, swiftASN1,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "ManagerClient", dependencies: ["WireProtocol", grpcCore, grpcTransport], swiftSettings: strict),
+        .target(
+            name: "HoldfastCommands", dependencies: ["ManagerClient", "WireProtocol", argumentParser],
+            swiftSettings: strict),
+
+        // A desktop cloud on one machine.
+        .target(
+            name: "DesktopLab",
+            dependencies: [
+                "ManagerClient", "WireProtocol", "SnapshotStore", "Hypervisor", "LibvirtHypervisor", locks, logging,
+                subprocess,
+            ],
+            exclude: ["Guest"],
+            swiftSettings: strict),
+
+        // Mains.
+        .executableTarget(name: "holdfast", dependencies: ["HoldfastCommands"], swiftSettings: strict),
+        .executableTarget(
+            name: "holdfast-agent", dependencies: ["HostAgent", argumentParser, logging],
+            path: "agents/host-agent", exclude: ["packaging"], swiftSettings: strict),
+        .executableTarget(
+            name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),
+        .executableTarget(
+            name: "holdfast-manager", dependencies: ["SnapshotManager", argumentParser, logging],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,7 @@
+#pragma once
+/* netinet/in.h first: linux/in.h, which the netfilter headers pull in, clashes with it the other way round. */
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <libnfnetlink/libnfnetlink.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>

@@ -1,0 +1,140 @@
+import Foundation
+import FoundationXML
+import Hypervisor
+
+/// libvirt's XML description of a domain: what we read from it and the little that we change.
+struct DomainDescription {
+    private let document: XMLDocument
+
+    init(_ xml: String) throws(HypervisorError) {
+        do {
+            document = try XMLDocument(xmlString: xml)
+        } catch {
+            throw .failed("libvirt's description of a VM is not well-formed XML: \(error.localizedDescription).")
+        }
+    }
+
+    private func elements(_ path: String, in node: XMLNode? = nil) -> [XMLElement] {
+        let nodes = try? (node ?? document).nodes(forXPath: path)
+        return nodes?.compactMap { $0 as? XMLElement } ?? []
+    }
+
+    private func attribute(_ name: String, of path: String, in node: XMLNode? = nil) -> String? {
+        elements(path, in: node).first?.attribute(forName: name)?.stringValue
+    }
+
+    var xml: String { document.xmlString }
+
+    var memory: UInt64 {
+        let kibibytes = elements("/domain/memory").first?.stringValue.flatMap { UInt64($0) } ?? 0
+        return kibibytes * 1024
+    }
+
+    var nics: [VirtualMachine.NIC] {
+        elements("/domain/devices/interface").map { interface in
+            let target = attribute("dev", of: "./target", in: interface)
+            let kind = interface.attribute(forName: "type")?.stringValue ?? "unknown"
+            // Only these kinds have a tap that is a port of a Linux bridge; macvtap and user-mode NICs have not.
+            let bridged = kind == "bridge" || kind == "network"
+            return VirtualMachine.NIC(
+                mac: (attribute("address", of: "./mac", in: interface) ?? "").lowercased(),
+                tap: bridged ? target : nil,
+                bridge: bridged ? attribute("bridge", of: "./source", in: interface) : nil,
+                kind: kind)
+        }
+    }
+
+    var disks: [VirtualMachine.Disk] {
+        elements("/domain/devices/disk[not(@device) or @device='disk']").map { disk in
+            VirtualMachine.Disk(
+                target: attribute("dev", of: "./target", in: disk) ?? "",
+                path: attribute("file", of: "./source", in: disk),
+                format: attribute("type", of: "./driver", in: disk) ?? "raw",
+                readOnly: !elements("./readonly", in: disk).isEmpty)
+        }
+    }
+
+    /// What another host must offer for this VM.
+    var requirements: [String: String] {
+        var requirements: [String: String] = [:]
+        requirements["machine"] = attribute("machine", of: "/domain/os/type")
+        requirements["arch"] = attribute("arch", of: "/domain/os/type")
+        requirements["accelerator"] = elements("/domain").first?.attribute(forName: "type")?.stringValue
+        let model = elements("/domain/cpu/model").first?.stringValue
+        requirements["cpu"] = model ?? attribute("mode", of: "/domain/cpu") ?? "default"
+        return requirements
+    }
+
+    /// Devices whose state no image holds, in words for people.
+    var blockingDevices: [String] {
+        var found: [String] = []
+        for device in elements("/domain/devices/hostdev") {
+            found.append("a host device (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
+        }
+        for device in elements("/domain/devices/filesystem") {
+            found.append("a shared folder (\(attribute("dir", of: "./target", in: device) ?? "filesystem"))")
+        }
+        if !elements("/domain/devices/shmem").isEmpty { found.append("memory shared with the host (shmem)") }
+        return found
+    }
+
+    /// Why a background image cannot be taken of this VM's memory, if so.
+    var memoryNeedsPause: String? {
+        if !elements("/domain/memoryBacking/hugepages").isEmpty { return "its memory is in huge pages" }
+        if attribute("mode", of: "/domain/memoryBacking/access") == "shared" { return "its memory is shared" }
+        return nil
+    }
+
+    /// Points disks at other files. `files` is by target name; every one must exist.
+    func replaceDisks(_ files: [String: String]) throws(HypervisorError) {
+        for (target, path) in files {
+            let found = elements("/domain/devices/disk").first { attribute("dev", of: "./target", in: $0) == target }
+            guard let disk = found else {
+                throw .cannotLoad("The stored description has no disk \(target), but the snapshot has one.")
+            }
+            for source in elements("./source", in: disk) { source.detach() }
+            for backing in elements("./backingStore", in: disk) { backing.detach() }
+            for driver in elements("./driver", in: disk) {
+                driver.removeAttribute(forName: "type")
+                driver.addAttribute(Self.attribute("type", "qcow2"))
+            }
+            disk.removeAttribute(forName: "type")
+            disk.addAttribute(Self.attribute("type", "file"))
+            let source = XMLElement(name: "source")
+            source.addAttribute(Self.attribute("file", path))
+            disk.addChild(source)
+        }
+    }
+
+    private static func attribute(_ name: String, _ value: String) -> XMLNode {
+        // XMLNode's factory is typed as Any for the sake of Objective-C; it returns a node.
+        // swift-format-ignore: NeverForceUnwrap
+        XMLNode.attribute(withName: name, stringValue: value) as! XMLNode
+    }
+
+    /// An overlay for each disk, as `virDomainSnapshotCreateXML` wants it; other disks are left out by name.
+    static func diskSnapshot(overlays: [String: String], others: [String]) -> String {
+        let disks = XMLElement(name: "disks")
+        for (target, path) in overlays.sorted(by: { $0.key < $1.key }) {
+            let disk = XMLElement(name: "disk")
+            disk.addAttribute(attribute("name", target))
+            disk.addAttribute(attribute("snapshot", "external"))
+            let source = XMLElement(name: "source")
+            source.addAttribute(attribute("file", path))
+            disk.addChild(source)
+            let driver = XMLElement(name: "driver")
+            driver.addAttribute(attribute("type", "qcow2"))
+            disk.addChild(driver)
+            disks.addChild(disk)
+        }
+        for target in others.sorted() {
+            let disk = XMLElement(name: "disk")
+            disk.addAttribute(attribute("name", target))
+            disk.addAttribute(attribute("snapshot", "no"))
+            disks.addChild(disk)
+        }
+        let snapshot = XMLElement(name: "domainsnapshot")
+        snapshot.addChild(disks)
+        return snapshot.xmlString
+    }
+}

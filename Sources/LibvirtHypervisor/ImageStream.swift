@@ -1,0 +1,98 @@
+import Dispatch
+import Glibc
+import Hypervisor
+import NIOConcurrencyHelpers
+
+/// The agent's end of the unix socket into which QEMU writes the image.
+final class ImageStream: Sendable {
+    private enum End: Sendable {
+        case complete(bytes: UInt64)
+        case failed(String)
+    }
+
+    private struct State: Sendable {
+        var end: End?
+        var waiter: CheckedContinuation<Result<UInt64, HypervisorError>, Never>?
+    }
+
+    private let descriptor: Int32
+    private let state = NIOLockedValueBox(State())
+
+    /// A connected pair: this end, and the one for QEMU, which the caller closes once it has been handed over.
+    static func pair() throws(HypervisorError) -> (stream: ImageStream, remote: Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw .failed("Could not make a socket for the image: \(String(cString: strerror(errno))).")
+        }
+        var size: Int32 = 4 << 20
+        setsockopt(ends[0], SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        return (ImageStream(ends[0]), ends[1])
+    }
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Starts the thread that moves bytes from the socket into `sink`, after `header`.
+    func start(header: [UInt8], into sink: any ByteSink) {
+        DispatchQueue(label: "holdfast.image").async { self.move(header: header, into: sink) }
+    }
+
+    private func move(header: [UInt8], into sink: any ByteSink) {
+        let capacity = 1 << 20
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
+        defer { buffer.deallocate() }
+        var total: UInt64 = 0
+        do {
+            try header.withUnsafeBytes { try sink.write($0) }
+            while true {
+                let count = read(descriptor, buffer.baseAddress, capacity)
+                if count == 0 { break }
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    end(.failed("reading the image failed: \(String(cString: strerror(errno)))"))
+                    return
+                }
+                try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                total += UInt64(count)
+            }
+            end(.complete(bytes: total))
+        } catch {
+            // QEMU must not wait for a reader that is gone: with the socket shut down its migration fails at once.
+            shutdown(descriptor, Int32(SHUT_RDWR))
+            end(.failed("storing the image failed: \(error)"))
+        }
+    }
+
+    private func end(_ end: End) {
+        let waiter = state.withLockedValue { state in
+            if state.end == nil { state.end = end }
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume(returning: Self.result(end))
+    }
+
+    /// Makes reading end, from any thread.
+    func cancel() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    private static func result(_ end: End) -> Result<UInt64, HypervisorError> {
+        switch end {
+        case .complete(let bytes): .success(bytes)
+        case .failed(let text): text.contains("No space") ? .failure(.noSpace(text)) : .failure(.failed(text))
+        }
+    }
+
+    /// Waits for the end of the stream. Called once.
+    func bytesAtEnd() async throws(HypervisorError) -> UInt64 {
+        let result: Result<UInt64, HypervisorError> = await withCheckedContinuation { continuation in
+            let end: End? = state.withLockedValue { state in
+                if state.end == nil { state.waiter = continuation }
+                return state.end
+            }
+            if let end { continuation.resume(returning: Self.result(end)) }
+        }
+        return try result.get()
+    }
+}

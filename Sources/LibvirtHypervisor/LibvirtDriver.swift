@@ -1,0 +1,247 @@
+import CLibvirt
+import FoundationEssentials
+import Glibc
+package import Hypervisor
+package import Logging
+
+/// VMs under libvirt and QEMU.
+///
+/// Needs libvirt 8.2 or later (file descriptors through the monitor) and QEMU 6.0 or later for background images;
+/// with an older QEMU, or without the kernel's write-protect faults, the guest stays paused while its image is saved.
+package final class LibvirtDriver: HypervisorDriver {
+    package let name = "libvirt"
+    private let connection: LibvirtConnection
+    private let logger: Logger
+
+    /// - Parameter uri: as in `virsh -c`, such as `qemu:///system`.
+    package init(uri: String, logger: Logger) {
+        connection = LibvirtConnection(uri: uri)
+        self.logger = logger
+    }
+
+    // MARK: What there is
+
+    package func machines() async throws(HypervisorError) -> [VirtualMachine] {
+        try await connection.run { handle throws(HypervisorError) in
+            var list: UnsafeMutablePointer<virDomainPtr?>?
+            let count = virConnectListAllDomains(handle.pointer, &list, 0)
+            guard count >= 0, let list else { throw LibvirtFailure.last().error(doing: "list the VMs") }
+            defer { free(list) }
+            var machines: [VirtualMachine] = []
+            var failure: HypervisorError?
+            for index in 0..<Int(count) {
+                guard let pointer = list[index] else { continue }
+                let domain = LibvirtDomain(owning: pointer, on: handle)
+                do throws(HypervisorError) {
+                    machines.append(try Self.describe(domain))
+                } catch {
+                    // One that was undefined while we looked is no reason to show nothing.
+                    if case .unknownMachine = error { continue }
+                    failure = error
+                }
+            }
+            if let failure, machines.isEmpty { throw failure }
+            return machines.sorted { $0.name < $1.name }
+        }
+    }
+
+    package func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine {
+        try await connection.run { handle throws(HypervisorError) in
+            try Self.describe(try LibvirtDomain(uuid: uuid, on: handle))
+        }
+    }
+
+    package func description(of uuid: String) async throws(HypervisorError) -> String {
+        try await connection.run { handle throws(HypervisorError) in
+            try LibvirtDomain(uuid: uuid, on: handle).xml(VIR_DOMAIN_XML_SECURE, VIR_DOMAIN_XML_MIGRATABLE)
+        }
+    }
+
+    private static func describe(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> VirtualMachine {
+        let description = try DomainDescription(domain.xml(VIR_DOMAIN_XML_SECURE))
+        var uuid = [CChar](repeating: 0, count: Int(VIR_UUID_STRING_BUFLEN))
+        guard virDomainGetUUIDString(domain.pointer, &uuid) == 0 else {
+            throw LibvirtFailure.last().error(doing: "read the UUID of \(domain.name)")
+        }
+        var version: UInt = 0
+        virConnectGetVersion(domain.connection.pointer, &version)
+        var requirements = description.requirements
+        requirements["hypervisor"] = "qemu"
+        requirements["version"] = "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)"
+        return VirtualMachine(
+            uuid: String(decoding: uuid.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased(),
+            name: domain.name, state: try domain.state(), memory: description.memory, nics: description.nics,
+            disks: description.disks, requirements: requirements)
+    }
+
+    // MARK: The cut
+
+    package func prepareCut(
+        of uuid: String, workspace: String, sink: any ByteSink
+    ) async throws(HypervisorError) -> any PreparedCut {
+        let machine = try await machine(uuid)
+        guard machine.state == .running else {
+            throw .notRunning(
+                "\(machine.name) is \(machine.state.rawValue), and only a running VM can be snapshotted. Start or "
+                    + "resume it first.", state: machine.state.rawValue)
+        }
+        try await recover(workspace: workspace, only: uuid)
+        let text = try await description(of: uuid)
+        let description = try DomainDescription(text)
+        if let device = description.blockingDevices.first {
+            throw .unsupported("\(machine.name) has \(device), whose state no image holds. Remove it from the VM.")
+        }
+        let journal = try Self.journal(for: machine, in: workspace)
+        try journal.write(to: workspace)
+        do throws(HypervisorError) {
+            for overlay in journal.overlays {
+                try await ImageTool.createOverlay(
+                    overlay.overlay, backing: overlay.original, format: overlay.originalFormat)
+            }
+            let (stream, remote) = try ImageStream.pair()
+            defer { close(remote) }
+            let descriptorName = "holdfast-\(getpid())"
+            let method = try await handOver(
+                remote, as: descriptorName, to: uuid, memoryNeedsPause: description.memoryNeedsPause)
+            stream.start(header: SaveImage.header(description: text), into: sink)
+            let diverted = Set(journal.overlays.map(\.target))
+            return LibvirtCut(
+                uuid: uuid, method: method, workspace: workspace, connection: connection, journal: journal,
+                otherDisks: machine.disks.map(\.target).filter { !diverted.contains($0) }, stream: stream,
+                descriptorName: descriptorName, logger: logger)
+        } catch {
+            for overlay in journal.overlays { unlink(overlay.overlay) }
+            journal.remove(from: workspace)
+            throw error
+        }
+    }
+
+    private static func journal(
+        for machine: VirtualMachine, in workspace: String
+    ) throws(HypervisorError) -> CutJournal {
+        var overlays: [CutJournal.Overlay] = []
+        for disk in machine.disks where !disk.readOnly {
+            guard let path = disk.path else {
+                throw .unsupported(
+                    "Disk \(disk.target) of \(machine.name) is not a file. Only file-backed disks can be cut.")
+            }
+            overlays.append(
+                CutJournal.Overlay(
+                    target: disk.target, original: path, originalFormat: disk.format,
+                    overlay: "\(workspace)/\(machine.uuid)-\(disk.target).overlay.qcow2"))
+        }
+        return CutJournal(uuid: machine.uuid, overlays: overlays)
+    }
+
+    /// Gives QEMU its end of the image socket and chooses the method. By descriptor and not by path, so that neither
+    /// seccomp, AppArmor nor file ownership stand between QEMU and the agent.
+    private func handOver(
+        _ descriptor: Int32, as name: String, to uuid: String, memoryNeedsPause: String?
+    ) async throws(HypervisorError) -> CutMethod {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            try domain.monitor(
+                #"{"execute":"getfd","arguments":{"fdname":"\#(name)"}}"#, descriptor: descriptor)
+            // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
+            try domain.monitor(#"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":1099511627776}}"#)
+            if let memoryNeedsPause { return .paused(reason: memoryNeedsPause) }
+            if let refusal = LibvirtCut.setBackground(true, on: domain) {
+                return .paused(reason: "QEMU offers no background image here (\(refusal))")
+            }
+            return .background
+        }
+    }
+
+    // MARK: Restore
+
+    package func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
+        let description = try DomainDescription(request.description)
+        try description.replaceDisks(request.disks)
+        let text = description.xml
+        try await connection.run { handle throws(HypervisorError) in
+            if let existing = try? LibvirtDomain(uuid: request.uuid, on: handle), try existing.state() != .off {
+                throw .cannotLoad("\(request.name) runs here already; stop it before it is loaded from a snapshot.")
+            }
+            let flags = VIR_DOMAIN_SAVE_PAUSED.rawValue
+            guard virDomainRestoreFlags(handle.pointer, request.image, text, flags) == 0 else {
+                let failure = LibvirtFailure.last()
+                throw .cannotLoad("libvirt could not load \(request.name): \(failure.message).")
+            }
+        }
+        do throws(HypervisorError) {
+            return try await machine(request.uuid)
+        } catch {
+            try? await destroy(request.uuid)
+            throw error
+        }
+    }
+
+    package func resume(_ uuid: String) async throws(HypervisorError) {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            if try domain.state() == .running { return }
+            try domain.resume()
+        }
+    }
+
+    /// Makes a loaded VM one that libvirt keeps when it is off, with the disks it has now.
+    package func keep(_ uuid: String) async throws(HypervisorError) {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            let text = try domain.xml(VIR_DOMAIN_XML_SECURE, VIR_DOMAIN_XML_MIGRATABLE)
+            guard let defined = virDomainDefineXML(handle.pointer, text) else {
+                throw LibvirtFailure.last().error(doing: "keep the description of \(domain.name)")
+            }
+            virDomainFree(defined)
+        }
+    }
+
+    package func destroy(_ uuid: String) async throws(HypervisorError) {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain: LibvirtDomain
+            do throws(HypervisorError) {
+                domain = try LibvirtDomain(uuid: uuid, on: handle)
+            } catch {
+                if case .unknownMachine = error { return }
+                throw error
+            }
+            if try domain.state() == .off { return }
+            guard virDomainDestroy(domain.pointer) == 0 else {
+                let failure = LibvirtFailure.last()
+                if (try? domain.state()) ?? .off == .off { return }
+                throw failure.error(doing: "stop \(domain.name)")
+            }
+        }
+    }
+
+    package func announce(_ uuid: String) async throws(HypervisorError) {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            let command = """
+                {"execute":"announce-self","arguments":{"initial":20,"max":200,"rounds":4,"step":50}}
+                """
+            try domain.monitor(command)
+        }
+    }
+
+    // MARK: Recovery
+
+    package func recover(workspace: String) async throws(HypervisorError) {
+        try await recover(workspace: workspace, only: nil)
+    }
+
+    private func recover(workspace: String, only uuid: String?) async throws(HypervisorError) {
+        for journal in CutJournal.all(in: workspace) where uuid == nil || journal.uuid == uuid {
+            logger.notice("putting right what a killed agent left", metadata: ["vm": "\(journal.uuid)"])
+            try await connection.run { handle throws(HypervisorError) in
+                guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle) else { return }
+                let state = try domain.state()
+                guard state == .running || state == .paused else { return }
+                _ = try? domain.monitor(#"{"execute":"migrate_cancel"}"#)
+                if state == .paused { _ = try? domain.monitor(#"{"execute":"cont"}"#) }
+                LibvirtCut.setBackground(false, on: domain)
+            }
+            try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import FoundationEssentials
+
+/// Decodes the few QMP answers that the driver reads.
+enum MonitorAnswer {
+    private struct Envelope: Decodable {
+        struct Refusal: Decodable { var desc: String }
+        var error: Refusal?
+    }
+
+    private struct StatusEnvelope: Decodable {
+        struct Status: Decodable { var status: String }
+        var `return`: Status
+    }
+
+    private struct MigrationEnvelope: Decodable {
+        struct Migration: Decodable {
+            var status: String?
+            var errorDescription: String?
+
+            enum CodingKeys: String, CodingKey {
+                case status
+                case errorDescription = "error-desc"
+            }
+        }
+        var `return`: Migration
+    }
+
+    /// The text of a refusal, if the answer is one.
+    static func error(in answer: String) -> String? {
+        (try? JSONDecoder().decode(Envelope.self, from: Data(answer.utf8)))?.error?.desc
+    }
+
+    /// The run state in the answer to `query-status`.
+    static func runState(in answer: String) -> String? {
+        (try? JSONDecoder().decode(StatusEnvelope.self, from: Data(answer.utf8)))?.return.status
+    }
+
+    /// Status and error of the answer to `query-migrate`.
+    static func migration(in answer: String) -> (status: String, error: String?) {
+        let decoded = try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8))
+        return (decoded?.return.status ?? "none", decoded?.return.errorDescription)
+    }
+}

@@ -1,0 +1,63 @@
+import CLibvirt
+import Hypervisor
+import NIOConcurrencyHelpers
+
+/// When QEMU itself says that a guest stopped and ran again, for one domain and one cut.
+///
+/// Timestamps come from QEMU's events, so that the time our own calls take on their way is not counted as pause.
+final class MonitorEvents: Sendable {
+    struct Moments: Sendable {
+        /// Nanoseconds since 1970.
+        var stopped: UInt64?
+        var resumed: UInt64?
+    }
+
+    private let moments = NIOLockedValueBox(Moments())
+    private let connection: LibvirtConnection.Handle
+    private let registration = NIOLockedValueBox<Int32>(-1)
+
+    /// Subscribes. The registration ends with `cancel`, which must be called.
+    init(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
+        connection = domain.connection
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let id = virConnectDomainQemuMonitorEventRegister(
+            connection.pointer, domain.pointer, nil,
+            { _, _, event, seconds, micros, _, context in
+                guard let event, let context else { return }
+                let events = Unmanaged<MonitorEvents>.fromOpaque(context).takeUnretainedValue()
+                let time = UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(micros) * 1_000
+                events.saw(String(cString: event), at: time)
+            },
+            context,
+            { context in
+                guard let context else { return }
+                Unmanaged<MonitorEvents>.fromOpaque(context).release()
+            },
+            0)
+        guard id >= 0 else {
+            Unmanaged<MonitorEvents>.fromOpaque(context).release()
+            throw LibvirtFailure.last().error(doing: "subscribe to the events of \(domain.name)")
+        }
+        registration.withLockedValue { $0 = id }
+    }
+
+    private func saw(_ event: String, at time: UInt64) {
+        moments.withLockedValue { moments in
+            switch event {
+            case "STOP": moments.stopped = moments.stopped ?? time
+            case "RESUME": if moments.stopped != nil { moments.resumed = moments.resumed ?? time }
+            default: break
+            }
+        }
+    }
+
+    var seen: Moments { moments.withLockedValue { $0 } }
+
+    func cancel() {
+        let id = registration.withLockedValue { id in
+            defer { id = -1 }
+            return id
+        }
+        if id >= 0 { virConnectDomainQemuMonitorEventDeregister(connection.pointer, id) }
+    }
+}

@@ -1,0 +1,258 @@
+/// The manager's side of one epoch: decides what every host is told next, and whether there is a snapshot in the end.
+///
+/// Hold mode: prepare, arm, flush, cut, (settle,) release, save, seal. Each step is a barrier: the next begins when
+/// *all* hosts have reported the former. From every step there is one way out, the abort, which ends when every
+/// reachable host has said that nothing of the epoch is left on it.
+package struct SnapshotCoordinator: Sendable {
+    package enum Phase: String, Sendable, Hashable, CaseIterable {
+        case idle, preparing, arming, flushing, cutting, settling, releasing, saving, sealing, finishing, aborting
+        case finished
+    }
+
+    /// Longest stay in each phase, in milliseconds.
+    package struct Deadlines: Sendable, Hashable {
+        package var prepare: UInt64 = 60_000
+        /// From arm to release no phase may outlast the gates' own watchdogs by more than this.
+        package var afterHoldBudget: UInt64 = 2_000
+        package var save: UInt64 = 3_600_000
+        package var finish: UInt64 = 60_000
+        package var abort: UInt64 = 30_000
+
+        package init() {}
+    }
+
+    package enum Event: Sendable, Hashable {
+        case start
+        case report(SnapshotReport, from: HostName)
+        case hostLost(HostName)
+        case manifestWritten
+        case manifestFailed(Failure)
+        case cancel
+        case tick
+    }
+
+    package enum Outcome: Sendable, Hashable {
+        case sealed([MemberEvidence], Verdict)
+        case aborted(Failure)
+    }
+
+    package enum Action: Sendable, Hashable {
+        case send(SnapshotCommand, to: HostName)
+        case enter(Phase)
+        /// Write the manifest, then answer with `manifestWritten` or `manifestFailed`.
+        case seal([MemberEvidence], Verdict)
+        /// Remove what the hosts have stored of the epoch.
+        case discard
+        case finished(Outcome)
+    }
+
+    package let plan: SnapshotPlan
+    package private(set) var phase: Phase = .idle
+
+    private let hosts: [HostName]
+    private let deadlines: Deadlines
+    /// Hosts whose report of the present phase is still to come.
+    private var pending: Set<HostName> = []
+    private var lost: Set<HostName> = []
+    private var clean: Set<HostName> = []
+    private var deadline: Tick?
+    private var failure: Failure?
+    private var missing: [Channel] = []
+    private var cuts: [MemberName: MemberCut] = [:]
+    private var gates: [MemberName: GateAttestation] = [:]
+    private var stored: [MemberName: StoredMember] = [:]
+    private var evidence: [MemberEvidence] = []
+    private var verdict: Verdict?
+
+    package init(plan: SnapshotPlan, deadlines: Deadlines = Deadlines()) {
+        self.plan = plan
+        self.deadlines = deadlines
+        hosts = Set(plan.members.map(\.host)).sorted()
+    }
+
+    package mutating func handle(_ event: Event, at now: Tick) -> [Action] {
+        switch event {
+        case .start: start(at: now)
+        case .report(let report, let host): received(report, from: host, at: now)
+        case .hostLost(let host): lose(host, at: now)
+        case .manifestWritten: manifestWritten(at: now)
+        case .manifestFailed(let failure): phase == .sealing ? abort(failure, at: now) : []
+        case .cancel: cancel(at: now)
+        case .tick: ticked(at: now)
+        }
+    }
+
+    // MARK: The way through
+
+    private mutating func start(at now: Tick) -> [Action] {
+        guard phase == .idle else { return [] }
+        guard !hosts.isEmpty else {
+            return finish(.aborted(Failure(.usage, "The cluster has no member; add one before taking a snapshot.")))
+        }
+        return enter(.preparing, telling: .prepare(plan), until: now + deadlines.prepare)
+    }
+
+    private mutating func received(_ report: SnapshotReport, from host: HostName, at now: Tick) -> [Action] {
+        guard hosts.contains(host), phase != .idle, phase != .finished else { return [] }
+        switch report {
+        case .aborted: return wasCleaned(host, at: now)
+        case .failed(let failure): return abort(failure, at: now)
+        case .refused(let failures):
+            return abort(failures.first ?? Failure(.internalError, "\(host) refused without a reason."), at: now)
+        default: break
+        }
+        guard expects(report), pending.contains(host) else { return [] }
+        switch report {
+        case .flushed(let channels): missing.append(contentsOf: channels)
+        case .cut(let records): for record in records { cuts[record.member] = record }
+        case .released(let attestations): for attestation in attestations { gates[attestation.member] = attestation }
+        case .saved(let members): for member in members { stored[member.member] = member }
+        default: break
+        }
+        pending.remove(host)
+        return pending.isEmpty ? advance(at: now) : []
+    }
+
+    /// Whether `report` is the one that the present phase waits for.
+    private func expects(_ report: SnapshotReport) -> Bool {
+        switch (phase, report) {
+        case (.preparing, .prepared), (.arming, .armed), (.flushing, .flushed), (.cutting, .cut),
+            (.settling, .settled), (.releasing, .released), (.saving, .saved), (.finishing, .sealed):
+            true
+        default: false
+        }
+    }
+
+    /// The barrier: every host has reported the present phase.
+    private mutating func advance(at now: Tick) -> [Action] {
+        switch phase {
+        case .preparing: return enter(.arming, telling: .arm, until: holdDeadline(at: now))
+        case .arming: return enter(.flushing, telling: .flush, until: holdDeadline(at: now))
+        case .flushing: return enter(.cutting, telling: .cut, until: holdDeadline(at: now))
+        case .cutting:
+            // With every channel proven empty nothing late can arrive, so nothing that is released can be mistaken
+            // for it. Otherwise the logs are closed everywhere before the first gate opens.
+            return missing.isEmpty
+                ? enter(.releasing, telling: .release, until: holdDeadline(at: now))
+                : enter(.settling, telling: .settle, until: holdDeadline(at: now))
+        case .settling: return enter(.releasing, telling: .release, until: holdDeadline(at: now))
+        case .releasing: return enter(.saving, telling: nil, until: now + deadlines.save)
+        case .saving: return judge(at: now)
+        case .finishing: return finish(.sealed(evidence, verdict!))
+        case .idle, .sealing, .aborting, .finished: return []
+        }
+    }
+
+    private mutating func judge(at now: Tick) -> [Action] {
+        evidence = []
+        for member in plan.members {
+            guard let cut = cuts[member.name], let gate = gates[member.name], let parts = stored[member.name] else {
+                let text = "\(member.host) reported no cut, gate or parts of this member. Update the agent there."
+                return abort(Failure(.internalError, member: member.name, text), at: now)
+            }
+            evidence.append(MemberEvidence(member: member, cut: cut, gate: gate, stored: parts))
+        }
+        let verdict = Verdict.judge(evidence)
+        self.verdict = verdict
+        guard verdict.consistent else {
+            return abort(Failure(.gateBroken, verdict.reasons.joined(separator: " ")), at: now)
+        }
+        phase = .sealing
+        pending = []
+        deadline = nil
+        return [.enter(.sealing), .seal(evidence, verdict)]
+    }
+
+    private mutating func manifestWritten(at now: Tick) -> [Action] {
+        guard phase == .sealing else { return [] }
+        pending = Set(hosts).subtracting(lost)
+        guard !pending.isEmpty else { return finish(.sealed(evidence, verdict!)) }
+        return enter(.finishing, telling: .seal, until: now + deadlines.finish)
+    }
+
+    // MARK: The way out
+
+    private mutating func abort(_ failure: Failure, at now: Tick) -> [Action] {
+        switch phase {
+        case .idle, .finished, .finishing, .aborting: return []
+        default: break
+        }
+        self.failure = failure
+        phase = .aborting
+        deadline = now + deadlines.abort
+        pending = Set(hosts).subtracting(lost).subtracting(clean)
+        let sends = pending.sorted().map { Action.send(.abort(reason: failure.description), to: $0) }
+        return [.enter(.aborting)] + sends + (pending.isEmpty ? finishAbort() : [])
+    }
+
+    private mutating func finishAbort() -> [Action] {
+        [.discard] + finish(.aborted(failure ?? Failure(.aborted, "The epoch was given up.")))
+    }
+
+    private mutating func wasCleaned(_ host: HostName, at now: Tick) -> [Action] {
+        clean.insert(host)
+        switch phase {
+        case .aborting:
+            pending.remove(host)
+            return pending.isEmpty ? finishAbort() : []
+        case .finishing:
+            // Sealed already: what that host undid was only its own scaffolding.
+            pending.remove(host)
+            return pending.isEmpty ? advance(at: now) : []
+        case .sealing: return []
+        default: return abort(Failure(.aborted, "\(host) gave the epoch up."), at: now)
+        }
+    }
+
+    private mutating func lose(_ host: HostName, at now: Tick) -> [Action] {
+        guard hosts.contains(host), phase != .finished else { return [] }
+        lost.insert(host)
+        switch phase {
+        case .idle: return []
+        case .aborting:
+            pending.remove(host)
+            return pending.isEmpty ? finishAbort() : []
+        case .finishing:
+            pending.remove(host)
+            return pending.isEmpty ? advance(at: now) : []
+        case .sealing: return []
+        default:
+            let text = "The connection to \(host) was lost while the snapshot was being taken. Its guests run on; "
+            return abort(Failure(.hostUnavailable, text + "take the snapshot again when the host is back."), at: now)
+        }
+    }
+
+    private mutating func cancel(at now: Tick) -> [Action] {
+        phase == .sealing ? [] : abort(Failure(.cancelled, "The snapshot was cancelled."), at: now)
+    }
+
+    private mutating func ticked(at now: Tick) -> [Action] {
+        guard let deadline, now >= deadline else { return [] }
+        switch phase {
+        case .aborting: return finishAbort()
+        case .finishing: return finish(.sealed(evidence, verdict!))
+        default:
+            let names = pending.sorted().map(\.rawValue).joined(separator: ", ")
+            return abort(Failure(.deadline, "\(names) did not finish \(phase.rawValue) in time."), at: now)
+        }
+    }
+
+    // MARK: Steps
+
+    private func holdDeadline(at now: Tick) -> Tick { now + plan.holdBudget + deadlines.afterHoldBudget }
+
+    private mutating func enter(_ next: Phase, telling command: SnapshotCommand?, until deadline: Tick) -> [Action] {
+        phase = next
+        self.deadline = deadline
+        pending = Set(hosts).subtracting(lost)
+        guard let command else { return [.enter(next)] }
+        return [.enter(next)] + pending.sorted().map { .send(command, to: $0) }
+    }
+
+    private mutating func finish(_ outcome: Outcome) -> [Action] {
+        phase = .finished
+        pending = []
+        deadline = nil
+        return [.enter(.finished), .finished(outcome)]
+    }
+}
