@@ -11,11 +11,6 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// Generated code is compiled with the same language mode, but its warnings are its generator's.
-let generated: [SwiftSetting] = [
-    .swiftLanguageMode(.v6)
-]
-
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
@@ -30,6 +25,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 
 let package = Package(
@@ -77,18 +73,18 @@ let package = Package(
         .target(
             name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
-        .target(name: "SnapshotStore", dependencies: ["Packets", "SnapshotProtocol", crypto], swiftSettings: strict),
+        .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
         .target(
             name: "WireProtocol",
             dependencies: ["SnapshotProtocol", grpcCore, grpcProtobuf, protobuf],
-            exclude: ["Protos"],
-            swiftSettings: generated),
+            exclude: ["Protos", "generate.sh"],
+            swiftSettings: strict),
         .target(
             name: "HostAgent",
             dependencies: [
                 "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
-                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging,
-                serviceLifecycle, swiftASN1,
+                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
+                serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
 
@@ -119,12 +115,27 @@ let package = Package(
         // Mains.
         .executableTarget(name: "holdfast", dependencies: ["HoldfastCommands"], swiftSettings: strict),
         .executableTarget(
-            name: "holdfast-agent", dependencies: ["HostAgent", argumentParser, logging],
+            name: "holdfast-agent",
+            dependencies: ["HostAgent", "SnapshotProtocol", argumentParser, logging, serviceLifecycle, unixSignals],
             path: "agents/host-agent", exclude: ["packaging"], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-manager", dependencies: ["SnapshotManager", argumentParser, logging],
             swiftSettings: strict),
+
+        // Tests. Those of the gate, the laboratory and the integration need root and say so.
+        .testTarget(
+            name: "SnapshotProtocolTests", dependencies: ["SnapshotProtocol"], exclude: ["Traces"],
+            swiftSettings: strict),
+        .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
+        .testTarget(
+            name: "PacketGateTests", dependencies: ["PacketGate", "Packets", "CPcap", crypto, locks, logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SnapshotStoreTests", dependencies: ["SnapshotStore", "SnapshotProtocol", "Packets", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
     ]
 )

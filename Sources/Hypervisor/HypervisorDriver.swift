@@ -200,6 +200,9 @@ package protocol HypervisorDriver: Sendable {
     /// Lets a paused VM run. Does nothing to one that runs.
     func resume(_ uuid: String) async throws(HypervisorError)
 
+    /// Makes a VM that was loaded one that its hypervisor knows also when it is off, with the disks it has now.
+    func keep(_ uuid: String) async throws(HypervisorError)
+
     /// Ends the VM's process at once, as by pulling the plug. Does nothing to one that is off or unknown.
     func destroy(_ uuid: String) async throws(HypervisorError)
 

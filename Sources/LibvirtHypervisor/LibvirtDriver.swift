@@ -184,7 +184,6 @@ package final class LibvirtDriver: HypervisorDriver {
         }
     }
 
-    /// Makes a loaded VM one that libvirt keeps when it is off, with the disks it has now.
     package func keep(_ uuid: String) async throws(HypervisorError) {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)

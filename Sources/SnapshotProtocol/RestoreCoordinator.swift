@@ -41,6 +41,7 @@ package struct RestoreCoordinator: Sendable {
     private let fenced: [HostName]
     private let deadlines: Deadlines
     private var pending: Set<HostName> = []
+    /// Hosts that need not be told anything more: out of reach, or done with the restore.
     private var lost: Set<HostName> = []
     private var deadline: Tick?
     private var refusals: [Failure] = []
@@ -72,12 +73,18 @@ package struct RestoreCoordinator: Sendable {
     }
 
     private mutating func received(_ report: RestoreReport, from host: HostName, at now: Tick) -> [Action] {
+        guard fenced.contains(host) else { return [] }
         switch (phase, report) {
         case (.idle, _), (.finished, _): return []
         case (.discarding, .discarded), (.finishing, .finished): break
         case (.finishing, _), (.discarding, _): return []
         case (_, .failed(let failure)): return discard(failure, at: now)
-        case (.fencing, .refused(let failures)): refusals.append(contentsOf: failures)
+        case (_, .discarded):
+            // Without being told: that host believed this manager gone.
+            lost.insert(host)
+            return discard(Failure(.aborted, "\(host) gave the restore up; no member runs from the snapshot."), at: now)
+        case (.fencing, .refused(let failures)):
+            if pending.contains(host) { refusals.append(contentsOf: failures) }
         case (.fencing, .fenced), (.loading, .loaded), (.opening, .opened), (.starting, .started): break
         case (.replaying, .replayed(let segments)): if pending.contains(host) { replayed += segments }
         default: return []
@@ -108,8 +115,9 @@ package struct RestoreCoordinator: Sendable {
         default: break
         }
         self.failure = failure
-        return enter(
+        let actions = enter(
             .discarding, telling: .discard(reason: failure.description), hosts: fenced, until: now + deadlines.step)
+        return pending.isEmpty ? actions + finishDiscard() : actions
     }
 
     private mutating func finishDiscard() -> [Action] {
@@ -121,7 +129,7 @@ package struct RestoreCoordinator: Sendable {
         guard fenced.contains(host) else { return [] }
         lost.insert(host)
         switch phase {
-        case .idle, .finished: return []
+        case .finished: return []
         case .finishing, .discarding:
             guard pending.remove(host) != nil, pending.isEmpty else { return [] }
             return advance(at: now)

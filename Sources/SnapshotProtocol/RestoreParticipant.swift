@@ -20,6 +20,8 @@ package struct RestoreParticipant: Sendable {
         case managerLost
     }
 
+    /// What the driver must do, for each member and for the fence in the order given. `discard` and `liftFence` cannot
+    /// fail: whatever happens on their way, they are answered, for nothing else ends the machine.
     package enum Action: Sendable, Hashable {
         /// Drop everything that carries a member's address; then stop what of the plan runs here, if it may be.
         case fence(RestorePlan)
@@ -87,13 +89,9 @@ package struct RestoreParticipant: Sendable {
             failed = true
             return [.report(.failed(failure))]
         case .managerLost:
-            // Once the members were told to run there is nothing to undo; before, nothing of the new timeline stays.
-            switch phase {
-            case .starting, .started:
-                phase = .finished
-                return [.commit, .end]
-            default: return discard()
-            }
+            // Also when the members run already: only `finish` says that those of all other hosts do. A manager that
+            // misses this host has them all discarded, and one that died can tell nobody to finish.
+            return discard()
         }
     }
 

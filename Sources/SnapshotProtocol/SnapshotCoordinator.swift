@@ -54,7 +54,9 @@ package struct SnapshotCoordinator: Sendable {
     /// Hosts whose report of the present phase is still to come.
     private var pending: Set<HostName> = []
     private var lost: Set<HostName> = []
+    /// Hosts on which nothing of the epoch is left.
     private var clean: Set<HostName> = []
+    private var saved: Set<HostName> = []
     private var deadline: Tick?
     private var failure: Failure?
     private var missing: [Channel] = []
@@ -96,21 +98,42 @@ package struct SnapshotCoordinator: Sendable {
         guard hosts.contains(host), phase != .idle, phase != .finished else { return [] }
         switch report {
         case .aborted: return wasCleaned(host, at: now)
+        // While the manifest is being written nothing that a host says can undo it: all parts are stored already, and
+        // an abort could remove what a manifest lists a moment later.
+        case .failed where phase == .sealing, .refused where phase == .sealing: return []
         case .failed(let failure): return abort(failure, at: now)
         case .refused(let failures):
             return abort(failures.first ?? Failure(.internalError, "\(host) refused without a reason."), at: now)
+        case .saved(let members) where phase == .releasing && !pending.contains(host):
+            // Each host stores as soon as its own gates are open, and may be ready before the last one has released.
+            remember(members, of: host)
+            return []
         default: break
         }
         guard expects(report), pending.contains(host) else { return [] }
         switch report {
         case .flushed(let channels): missing.append(contentsOf: channels)
-        case .cut(let records): for record in records { cuts[record.member] = record }
-        case .released(let attestations): for attestation in attestations { gates[attestation.member] = attestation }
-        case .saved(let members): for member in members { stored[member.member] = member }
+        case .cut(let records):
+            for record in records where lives(record.member, on: host) { cuts[record.member] = record }
+        case .released(let attestations):
+            for attestation in attestations where lives(attestation.member, on: host) {
+                gates[attestation.member] = attestation
+            }
+        case .saved(let members): remember(members, of: host)
         default: break
         }
         pending.remove(host)
         return pending.isEmpty ? advance(at: now) : []
+    }
+
+    private mutating func remember(_ members: [StoredMember], of host: HostName) {
+        saved.insert(host)
+        for member in members where lives(member.member, on: host) { stored[member.member] = member }
+    }
+
+    /// A host is believed about its own members only.
+    private func lives(_ member: MemberName, on host: HostName) -> Bool {
+        plan.members.contains { $0.name == member && $0.host == host }
     }
 
     /// Whether `report` is the one that the present phase waits for.
@@ -136,7 +159,10 @@ package struct SnapshotCoordinator: Sendable {
                 ? enter(.releasing, telling: .release, until: holdDeadline(at: now))
                 : enter(.settling, telling: .settle, until: holdDeadline(at: now))
         case .settling: return enter(.releasing, telling: .release, until: holdDeadline(at: now))
-        case .releasing: return enter(.saving, telling: nil, until: now + deadlines.save)
+        case .releasing:
+            let actions = enter(.saving, telling: nil, until: now + deadlines.save)
+            pending.subtract(saved)
+            return pending.isEmpty ? actions + judge(at: now) : actions
         case .saving: return judge(at: now)
         case .finishing: return finish(.sealed(evidence, verdict!))
         case .idle, .sealing, .aborting, .finished: return []
@@ -165,16 +191,16 @@ package struct SnapshotCoordinator: Sendable {
 
     private mutating func manifestWritten(at now: Tick) -> [Action] {
         guard phase == .sealing else { return [] }
-        pending = Set(hosts).subtracting(lost)
-        guard !pending.isEmpty else { return finish(.sealed(evidence, verdict!)) }
-        return enter(.finishing, telling: .seal, until: now + deadlines.finish)
+        let actions = enter(.finishing, telling: .seal, until: now + deadlines.finish)
+        return pending.isEmpty ? actions + finish(.sealed(evidence, verdict!)) : actions
     }
 
     // MARK: The way out
 
     private mutating func abort(_ failure: Failure, at now: Tick) -> [Action] {
         switch phase {
-        case .idle, .finished, .finishing, .aborting: return []
+        case .finished, .finishing, .aborting: return []
+        case .idle: return finish(.aborted(failure))
         default: break
         }
         self.failure = failure
@@ -208,7 +234,6 @@ package struct SnapshotCoordinator: Sendable {
         guard hosts.contains(host), phase != .finished else { return [] }
         lost.insert(host)
         switch phase {
-        case .idle: return []
         case .aborting:
             pending.remove(host)
             return pending.isEmpty ? finishAbort() : []
@@ -244,7 +269,7 @@ package struct SnapshotCoordinator: Sendable {
     private mutating func enter(_ next: Phase, telling command: SnapshotCommand?, until deadline: Tick) -> [Action] {
         phase = next
         self.deadline = deadline
-        pending = Set(hosts).subtracting(lost)
+        pending = Set(hosts).subtracting(lost).subtracting(clean)
         guard let command else { return [.enter(next)] }
         return [.enter(next)] + pending.sorted().map { .send(command, to: $0) }
     }

@@ -26,6 +26,9 @@ package struct SnapshotParticipant: Sendable {
         case tick
     }
 
+    /// What the driver must do. `finish`, `abandon` and `openGates` cannot fail: whatever happens on their way, they
+    /// are answered, for nothing else ends the machine. Actions for one member, and those for the gates, are done one
+    /// after the other in the order given; an `abandon` may cancel what still goes on for its member.
     package enum Action: Sendable, Hashable {
         /// Look whether the member can be snapshotted and make ready what is slow. Nothing is frozen yet.
         case prepare(PlannedMember)
@@ -35,7 +38,8 @@ package struct SnapshotParticipant: Sendable {
         case sendMarkers
         /// Freeze the member, note the place in its held queue, start the image, let it run again.
         case cut(MemberName)
-        /// Take nothing that arrives from now on into the logs.
+        /// Take nothing that arrives from now on into the logs. It must be done before the report that follows it is
+        /// sent, and is not answered. Comes once or twice, after the cuts of this host.
         case stopLateLog
         /// Send out what is held, in order, and open the gates; then attest.
         case releaseGates
@@ -44,7 +48,8 @@ package struct SnapshotParticipant: Sendable {
         case finish(MemberName)
         /// Open the gates at once, without attesting anything. Never waits for anything else.
         case openGates
-        /// Cancel whatever goes on for this member, let it run, give it its disks back.
+        /// Cancel whatever goes on for this member, let it run, give it its disks back. What is stored already stays:
+        /// a manifest may list it by now, and the manager alone knows; its `discard` removes it.
         case abandon(MemberName)
         case report(SnapshotReport)
         /// The machine has ended: drop it.
@@ -160,7 +165,12 @@ package struct SnapshotParticipant: Sendable {
     }
 
     private mutating func marker(on channel: Channel) -> [Action] {
-        // Another host may have been told to flush before this one; its markers count all the same.
+        // Another host may have been told to flush before this one; its markers count all the same. After the bound
+        // they prove nothing any more: the log may have been closed between the segments and their marker.
+        switch phase {
+        case .preparing, .prepared, .arming, .armed, .flushing: break
+        default: return []
+        }
         guard markersMissing.remove(channel) != nil else { return [] }
         return phase == .flushing && markersMissing.isEmpty ? flushed() : []
     }
@@ -177,14 +187,21 @@ package struct SnapshotParticipant: Sendable {
         waiting.remove(cut.member)
         guard waiting.isEmpty else { return [] }
         phase = .cut
-        return [.report(.cut(members.compactMap { cuts[$0] }))]
+        // When all channels into this host are proven empty nothing late can come any more; what arrives from now on
+        // was released by a host that was told so first.
+        return (markersMissing.isEmpty ? [.stopLateLog] : []) + [.report(.cut(members.compactMap { cuts[$0] }))]
     }
 
     private mutating func released(_ attestations: [GateAttestation]) -> [Action] {
         guard phase == .releasing else { return [] }
         phase = .saving
         waiting = Set(members)
-        return [.report(.released(attestations))] + members.map { .store($0) }
+        let completed = attestations.map { attestation in
+            var attestation = attestation
+            attestation.markersMissing = markersMissing.filter { $0.receiver == attestation.member }.sorted()
+            return attestation
+        }
+        return [.report(.released(completed))] + members.map { .store($0) }
     }
 
     private mutating func wasStored(_ member: StoredMember) -> [Action] {
@@ -217,7 +234,8 @@ package struct SnapshotParticipant: Sendable {
         case .aborting, .finished, .sealing: return []
         case .idle:
             phase = .finished
-            return [.end]
+            guard let report else { return [.end] }
+            return [.report(report), .report(.aborted), .end]
         default: break
         }
         phase = .aborting

@@ -35,7 +35,7 @@ package struct Verdict: Hashable, Sendable, Codable {
             let name = item.member.name
             let gate = item.gate
             for (other, what) in [
-                (item.cut.member, "cut"), (gate.member, "gate"), (item.stored.member, "stored parts"),
+                (item.cut.member, "cut"), (gate.member, "gate"), (item.stored.member, "image"),
             ] where other != name {
                 reasons.append("The \(what) recorded for \(name) belongs to \(other).")
             }
@@ -51,8 +51,8 @@ package struct Verdict: Hashable, Sendable, Codable {
             if !(item.cut.armedAt <= item.cut.cutStartedAt && item.cut.cutStartedAt <= item.cut.cutEndedAt) {
                 reasons.append("The times of the cut of \(name) are not in order.")
             }
-            if gate.releasedAt < item.cut.cutStartedAt {
-                reasons.append("The gate of \(name) was released before its cut.")
+            if gate.releasedAt < item.cut.cutEndedAt {
+                reasons.append("The gate of \(name) was released before its cut was over.")
             }
         }
         let missing = evidence.flatMap(\.gate.markersMissing).sorted()

@@ -1,0 +1,82 @@
+# Holdfast: consistent global snapshots of clusters of VMs.
+#
+#   make demo         snapshot, kill and restore a cluster of real guests on this machine, and show the result
+#   make test         build and pass the tests
+#
+# Both install what they need from Debian's packages (as root or through sudo) and may be repeated.
+
+SHELL := /bin/bash
+SWIFT ?= swift
+# Rounds of snapshot, kill, restore in the integration tests.
+ROUNDS ?= 3
+DESKTOPS ?= 3
+VMS ?= 4
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Tests and laboratory need root: network namespaces, packet queues, libvirtd.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
+PRODUCTS = .build/debug
+LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
+
+PACKAGES := \
+	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
+	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
+	iptables nftables iproute2 busybox-static cpio kmod tcpdump
+
+.PHONY: setup build test integration check fmt protos check-protos demo lab-up lab-down bench clean
+
+setup:
+	@missing=""; for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "setup: every package that is needed is installed."; \
+	else \
+		echo "setup: installing from Debian:$$missing"; \
+		$(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+	@command -v $(SWIFT) >/dev/null || { echo "setup: Swift 6.3 is needed; see https://swift.org/install/linux."; exit 1; }
+
+build: setup
+	$(SWIFT) build
+
+# Everything that needs no guests first, then the tests with real guests, one at a time.
+test: setup
+	$(SWIFT) build --build-tests
+	$(ROOT) $(SWIFT) test --skip-build --no-parallel --skip IntegrationTests
+	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
+
+integration: setup
+	$(SWIFT) build --build-tests
+	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
+
+check: check-protos
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format \
+		Package.swift Tests agents $(filter-out Sources/WireProtocol,$(wildcard Sources/*)) \
+		$(wildcard Sources/WireProtocol/*.swift)
+
+fmt:
+	$(SWIFT) format --in-place --recursive --configuration .swift-format \
+		Package.swift Tests agents $(filter-out Sources/WireProtocol,$(wildcard Sources/*)) \
+		$(wildcard Sources/WireProtocol/*.swift)
+
+protos:
+	Sources/WireProtocol/generate.sh
+
+check-protos:
+	Sources/WireProtocol/generate.sh --check
+
+demo: build
+	$(LAB) demo --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
+
+lab-up: build
+	$(LAB) up --desktops $(DESKTOPS) --vms $(VMS)
+
+lab-down:
+	$(LAB) down
+
+bench: build
+	$(LAB) bench --report .build/bench/pause.json
+
+clean:
+	-[ -x $(PRODUCTS)/holdfast-lab ] && $(LAB) down
+	$(SWIFT) package clean

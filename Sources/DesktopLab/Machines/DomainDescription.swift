@@ -1,0 +1,100 @@
+/// What runs the guests' instructions.
+package enum Accelerator: String, Sendable, Codable, Hashable {
+    case kvm
+    case tcg
+}
+
+/// The libvirt description of one guest of the lab.
+package struct DomainDescription: Sendable {
+    package var name: String
+    package var uuid: String
+    package var mac: String
+    /// MiB.
+    package var memory: Int
+    package var accelerator: Accelerator
+    package var kernel: String
+    package var initrd: String
+    package var commandLine: String
+    package var disk: String
+    package var serialLog: String
+
+    package init(machine: Int, topology: LabTopology, folders: LabFolders, accelerator: Accelerator) {
+        let configuration = topology.configuration
+        name = topology.name(ofMachine: machine)
+        uuid = topology.uuid(ofMachine: machine)
+        mac = topology.mac(ofMachine: machine)
+        memory = configuration.memory
+        self.accelerator = accelerator
+        kernel = folders.kernel
+        initrd = folders.initrd
+        disk = folders.disk(of: name)
+        serialLog = folders.serialLog(of: name)
+        commandLine =
+            (DomainDescription.kernelOptions(accelerator) + [
+                "hf.index=\(machine)", "hf.members=\(configuration.machines)", "hf.rate=\(configuration.rate)",
+                "hf.ipv6=\(configuration.mixesFamilies ? 1 : 0)",
+            ] + configuration.guestOptions).joined(separator: " ")
+    }
+
+    /// Quiet, because the console carries the reports. On a busy machine an emulated guest mistakes the frequency of its
+    /// time stamp counter, by a factor of three even; the frequency of the power management timer is given.
+    static func kernelOptions(_ accelerator: Accelerator) -> [String] {
+        ["console=ttyS0", "quiet", "loglevel=1", "panic=-1", "no_timer_check", "random.trust_cpu=on"]
+            + (accelerator == .tcg ? ["tsc=unstable", "clocksource=acpi_pm", "mitigations=off"] : [])
+    }
+
+    package var xml: String {
+        """
+        <domain type='\(accelerator == .kvm ? "kvm" : "qemu")'>
+          <name>\(escaped(name))</name>
+          <uuid>\(uuid)</uuid>
+          <memory unit='MiB'>\(memory)</memory>
+          <vcpu>1</vcpu>
+          <os>
+            <type arch='x86_64' machine='pc'>hvm</type>
+            <kernel>\(escaped(kernel))</kernel>
+            <initrd>\(escaped(initrd))</initrd>
+            <cmdline>\(escaped(commandLine))</cmdline>
+          </os>
+          <features><acpi/></features>
+          <cpu mode='\(accelerator == .kvm ? "host-passthrough" : "maximum")'/>
+          <clock offset='utc'><timer name='hpet' present='no'/></clock>
+          <on_poweroff>destroy</on_poweroff>
+          <on_reboot>destroy</on_reboot>
+          <on_crash>destroy</on_crash>
+          <devices>
+            <emulator>/usr/bin/qemu-system-x86_64</emulator>
+            <disk type='file' device='disk'>
+              <driver name='qemu' type='qcow2'/>
+              <source file='\(escaped(disk))'/>
+              <target dev='vda' bus='virtio'/>
+            </disk>
+            <controller type='usb' model='none'/>
+            <interface type='bridge'>
+              <mac address='\(mac)'/>
+              <source bridge='br0'/>
+              <model type='virtio'/>
+            </interface>
+            <serial type='file'>
+              <source path='\(escaped(serialLog))' append='on'/>
+              <target port='0'/>
+            </serial>
+            <memballoon model='none'/>
+          </devices>
+        </domain>
+
+        """
+    }
+
+    private func escaped(_ text: String) -> String {
+        text.reduce(into: "") { result, character in
+            switch character {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "'": result += "&apos;"
+            default: result.append(character)
+            }
+        }
+    }
+}

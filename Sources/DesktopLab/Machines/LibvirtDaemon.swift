@@ -1,0 +1,117 @@
+import Foundation
+
+/// A libvirtd as a desktop of its own would run it: with its own network, and with its own folders in place of the
+/// machine's.
+struct LibvirtDaemon: Sendable {
+    let desktop: Int
+    let topology: LabTopology
+    let folders: LabFolders
+
+    var namespace: String { topology.namespace(ofDesktop: desktop) }
+    var role: String { "libvirtd of \(topology.hostName(ofDesktop: desktop))" }
+    var uri: String { "qemu+unix:///system?socket=\(folders.socket(ofDesktop: desktop))" }
+
+    private var qemuConfiguration: String {
+        """
+        user = "root"
+        group = "root"
+        security_driver = "none"
+        stdio_handler = "file"
+        cgroup_controllers = [ ]
+        namespaces = [ ]
+        remember_owner = 0
+
+        """
+    }
+
+    private var daemonConfiguration: String {
+        """
+        auth_unix_ro = "none"
+        auth_unix_rw = "none"
+        host_uuid = "\(topology.uuid(ofDesktop: desktop))"
+
+        """
+    }
+
+    /// What libvirtd found out about QEMU, which takes it seconds; it checks itself whether that still holds.
+    private static var keptCapabilities: String { "\(GuestImage.cache)/libvirt-capabilities" }
+    private var capabilities: String { "\(folders.libvirt(desktop, .cache))/qemu/capabilities" }
+
+    func keepCapabilities() async throws {
+        guard !FileManager.default.fileExists(atPath: Self.keptCapabilities),
+            FileManager.default.fileExists(atPath: capabilities)
+        else { return }
+        let work = "\(Self.keptCapabilities).\(getpid())"
+        try await Command.require(["cp", "-r", capabilities, work])
+        // Another lab may have been first, with the same findings.
+        if rename(work, Self.keptCapabilities) != 0 { try FileManager.default.removeItem(atPath: work) }
+    }
+
+    func writeFiles() throws {
+        for part in LibvirtFolder.allCases {
+            try FileManager.default.createDirectory(
+                atPath: folders.libvirt(desktop, part), withIntermediateDirectories: true)
+        }
+        if FileManager.default.fileExists(atPath: Self.keptCapabilities) {
+            try FileManager.default.createDirectory(
+                atPath: "\(folders.libvirt(desktop, .cache))/qemu", withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: Self.keptCapabilities, toPath: capabilities)
+        }
+        let etc = folders.libvirt(desktop, .etc)
+        try qemuConfiguration.write(toFile: "\(etc)/qemu.conf", atomically: true, encoding: .utf8)
+        try daemonConfiguration.write(toFile: "\(etc)/libvirtd.conf", atomically: true, encoding: .utf8)
+    }
+
+    /// Starts the daemon; `record` is called with each process as soon as there is one.
+    func start(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
+        try writeFiles()
+        let log = folders.log("libvirtd-\(topology.hostName(ofDesktop: desktop))")
+        // Mounts are made in the eyes of a process that only waits; the daemon then joins it.
+        let holder = try DaemonProcess.start(
+            ["ip", "netns", "exec", namespace, "unshare", "--mount", "--propagation", "private", "sleep", "infinity"],
+            role: "mounts of \(topology.hostName(ofDesktop: desktop))", log: log)
+        try await record(holder)
+        let end = ContinuousClock.now + .seconds(10)
+        while (try? String(contentsOfFile: "/proc/\(holder.pid)/comm", encoding: .utf8)) != "sleep\n" {
+            guard ContinuousClock.now < end, holder.isRunning else {
+                throw LabError.timedOut(role, detail: LabFolders.tail(of: log))
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        for part in LibvirtFolder.allCases {
+            try await Command.require([
+                "nsenter", "--mount=/proc/\(holder.pid)/ns/mnt", "mount", "--bind", folders.libvirt(desktop, part),
+                part.place,
+            ])
+        }
+        let daemon = try DaemonProcess.start(
+            [
+                "nsenter", "--mount=/proc/\(holder.pid)/ns/mnt", "--net=/run/netns/\(namespace)", "libvirtd",
+                "--config", "/etc/libvirt/libvirtd.conf", "--pid-file", "\(folders.desktop(desktop))/libvirtd.pid",
+            ], role: role, log: log)
+        try await record(daemon)
+        while try await virsh(["version", "--daemon"]).status != 0 {
+            guard daemon.isRunning, ContinuousClock.now < end + .seconds(30) else {
+                throw LabError.timedOut(role, detail: LabFolders.tail(of: log))
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        await holder.stop()
+    }
+
+    func virsh(_ arguments: [String]) async throws -> CommandResult {
+        try await Command.run(["virsh", "--quiet", "--connect", uri] + arguments)
+    }
+
+    func requireVirsh(_ arguments: [String]) async throws {
+        try await Command.require(["virsh", "--quiet", "--connect", uri] + arguments)
+    }
+}
+
+extension LabFolders {
+    /// The last lines of a log, for messages.
+    static func tail(of path: String, lines: Int = 12) -> String {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return "" }
+        return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+
+/// Starts the lab's manager and agents as their users would: by their command lines and configuration files.
+struct ProductDaemons: Sendable {
+    let topology: LabTopology
+    let folders: LabFolders
+    let manager: String
+    let agent: String
+    let client: String
+
+    private static let patience = Duration.seconds(60)
+
+    init(_ configuration: LabConfiguration) throws {
+        topology = LabTopology(configuration)
+        folders = LabFolders(root: configuration.directory)
+        let executables = ProductExecutables(configuration)
+        manager = try executables.path(of: "holdfast-manager")
+        agent = try executables.path(of: "holdfast-agent")
+        client = try executables.path(of: "holdfast")
+    }
+
+    private var managerEndpoint: String { "\(topology.managerAddress):\(topology.managerPort)" }
+
+    func startManager(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
+        try FileManager.default.createDirectory(atPath: folders.repository, withIntermediateDirectories: true)
+        let enter = ["ip", "netns", "exec", topology.managerNamespace]
+        try await Command.require(
+            enter + [
+                manager, "init", "--state", folders.manager, "--name", "lab", "--repository", folders.repository,
+                "--listen", managerEndpoint,
+            ])
+        let log = folders.log("manager")
+        let daemon = try DaemonProcess.start(
+            enter + [manager, "run", "--config", "\(folders.manager)/manager.yaml"], role: "manager", log: log)
+        try await record(daemon)
+        try await wait(for: "the manager", daemon, log) { try await self.agents() != nil }
+    }
+
+    func startAgent(desktop: Int, record: @Sendable (DaemonProcess) async throws -> Void) async throws {
+        let host = topology.hostName(ofDesktop: desktop)
+        let token = try await Command.require([manager, "token", "--state", folders.manager, "--host", host])
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        for folder in [folders.agent(desktop), folders.storage(desktop)] {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        }
+        let configuration = folders.agentConfiguration(desktop)
+        try agentConfiguration(desktop).write(toFile: configuration, atomically: true, encoding: .utf8)
+        let enter = ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)]
+        try await Command.require(enter + [agent, "enroll", "--config", configuration, "--token", token])
+        let log = folders.log("agent-\(host)")
+        let daemon = try DaemonProcess.start(
+            enter + [agent, "run", "--config", configuration], role: "agent of \(host)", log: log)
+        try await record(daemon)
+        try await wait(for: "the agent of \(host)", daemon, log) { try await self.agents()?.contains(host) ?? false }
+    }
+
+    private func agentConfiguration(_ desktop: Int) -> String {
+        """
+        host: \(topology.hostName(ofDesktop: desktop))
+        state: \(folders.agent(desktop))
+        repository: \(folders.repository)
+        storage: \(folders.storage(desktop))
+        libvirt: "qemu+unix:///system?socket=\(folders.socket(ofDesktop: desktop))"
+        allow: ["*"]
+        gate:
+          queueBase: 7100
+
+        """
+    }
+
+    private struct AgentList: Decodable {
+        struct Agent: Decodable {
+            var host: String
+            var connected: Bool
+        }
+        var agents: [Agent]
+    }
+
+    /// Host names of the connected agents; nil while the manager does not answer.
+    private func agents() async throws -> [String]? {
+        let result = try await Command.run(
+            ["ip", "netns", "exec", topology.managerNamespace, client, "agents", "--output", "json"],
+            environment: ["HOLDFAST_MANAGER": managerEndpoint, "HOLDFAST_CREDENTIALS": folders.credentials])
+        guard result.status == 0 else { return nil }
+        return try JSONDecoder().decode(AgentList.self, from: Data(result.standardOutput.utf8)).agents
+            .filter(\.connected).map(\.host)
+    }
+
+    private func wait(
+        for what: String, _ daemon: DaemonProcess, _ log: String, until isReady: () async throws -> Bool
+    ) async throws {
+        let end = ContinuousClock.now + ProductDaemons.patience
+        while try await !isReady() {
+            guard daemon.isRunning, ContinuousClock.now < end else {
+                throw LabError.timedOut(what, detail: LabFolders.tail(of: log))
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Configuration
+package import SnapshotProtocol
+import SystemPackage
+
+/// What the desktop's owner has set: a YAML file, over which environment variables `HOLDFAST_AGENT_…` take precedence.
+package struct AgentConfiguration: Sendable {
+    /// Name of this desktop, as in its certificate.
+    package var host: HostName
+    /// Folder for the agent's key, certificate and journals.
+    package var state: String
+    /// The repository, where it is mounted on this desktop.
+    package var repository: String
+    /// Folder for overlays during an epoch and for the disks of restored VMs.
+    package var storage: String
+    /// Connection URI of libvirt.
+    package var libvirt: String
+    /// Names of the VMs that may be snapshotted and restored here; `*` stands for all.
+    package var allow: [String]
+    /// First netfilter queue number; two are taken for each member of an epoch.
+    package var queueBase: Int
+    /// Packets that each queue may hold.
+    package var queueLength: Int
+    /// Receive buffer of each queue's socket, in bytes.
+    package var receiveBuffer: Int
+
+    package init(
+        host: HostName, state: String, repository: String, storage: String, libvirt: String = "qemu:///system",
+        allow: [String] = ["*"], queueBase: Int = 7100, queueLength: Int = 65_536,
+        receiveBuffer: Int = 16 << 20
+    ) {
+        self.host = host
+        self.state = state
+        self.repository = repository
+        self.storage = storage
+        self.libvirt = libvirt
+        self.allow = allow
+        self.queueBase = queueBase
+        self.queueLength = queueLength
+        self.receiveBuffer = receiveBuffer
+    }
+
+    package static func load(from file: String) async throws -> AgentConfiguration {
+        let yaml: FileProvider<YAMLSnapshot>
+        do {
+            yaml = try await FileProvider<YAMLSnapshot>(filePath: FilePath(file))
+        } catch {
+            throw Failure(.usage, "The configuration \(file) cannot be read: \(error). Name one with --config.")
+        }
+        let environment = EnvironmentVariablesProvider().prefixKeys(with: "holdfast.agent")
+        let reader = ConfigReader(providers: [environment, yaml])
+        func required(_ key: ConfigKey, _ what: String) throws -> String {
+            guard let value = reader.string(forKey: key), !value.isEmpty else {
+                throw Failure(.usage, "\(file) does not set `\(what)`. See agents/host-agent/packaging/agent.yaml.")
+            }
+            return value
+        }
+        let configuration = AgentConfiguration(
+            host: HostName(try required("host", "host")),
+            state: reader.string(forKey: "state", default: "/var/lib/holdfast/agent"),
+            repository: try required("repository", "repository"),
+            storage: reader.string(forKey: "storage", default: "/var/lib/holdfast/storage"),
+            libvirt: reader.string(forKey: "libvirt", default: "qemu:///system"),
+            allow: reader.stringArray(forKey: "allow", default: []),
+            queueBase: reader.int(forKey: "gate.queueBase", default: 7100),
+            queueLength: reader.int(forKey: "gate.queueLength", default: 65_536),
+            receiveBuffer: reader.int(forKey: "gate.receiveBuffer", default: 16 << 20))
+        try configuration.check(file: file)
+        return configuration
+    }
+
+    private func check(file: String) throws {
+        guard (0...65_000).contains(queueBase) else {
+            throw Failure(.usage, "`gate.queueBase` in \(file) is \(queueBase); it must lie between 0 and 65000.")
+        }
+        guard (64...1_048_576).contains(queueLength) else {
+            throw Failure(.usage, "`gate.queueLength` in \(file) is \(queueLength); choose 64 to 1048576 packets.")
+        }
+        guard (65_536...1 << 30).contains(receiveBuffer) else {
+            throw Failure(.usage, "`gate.receiveBuffer` in \(file) is \(receiveBuffer); choose 65536 bytes to 1 GiB.")
+        }
+    }
+
+    /// Folder for the overlays of epochs.
+    package var workspace: String { storage + "/epochs" }
+
+    package func allows(_ machine: String) -> Bool { allow.contains("*") || allow.contains(machine) }
+}

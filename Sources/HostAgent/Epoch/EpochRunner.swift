@@ -1,0 +1,318 @@
+import Hypervisor
+import Logging
+import NIOConcurrencyHelpers
+import PacketGate
+import Packets
+package import SnapshotProtocol
+import SnapshotStore
+package import WireProtocol
+
+/// Performs what a `SnapshotParticipant` decides, for one epoch.
+///
+/// One task owns the machine; everything that happens comes to it through one stream, in one order. Work for one
+/// member is done one piece at a time, except that giving up also ends the piece that is under way.
+package final class EpochRunner: Sendable {
+    private struct Work: Sendable {
+        var plan: SnapshotPlan?
+        var gate: EpochGate?
+        var armedAt: UInt64 = 0
+        var members: [MemberName: MemberWork] = [:]
+        var preparation: Task<Void, Never>?
+        var pieces: [MemberName: Task<Void, Never>] = [:]
+        /// What is done with the gate, in order.
+        var lane: Task<Void, Never>?
+    }
+
+    private let services: DesktopServices
+    private let cluster: String
+    private let epoch: Epoch
+    private let send: @Sendable (AgentMessage) -> Void
+    private let events: AsyncStream<SnapshotParticipant.Event>
+    private let continuation: AsyncStream<SnapshotParticipant.Event>.Continuation
+    private let work = NIOLockedValueBox(Work())
+    private let logger: Logger
+
+    package init(
+        services: DesktopServices, cluster: String, epoch: Epoch, send: @escaping @Sendable (AgentMessage) -> Void
+    ) {
+        self.services = services
+        self.cluster = cluster
+        self.epoch = epoch
+        self.send = send
+        (events, continuation) = AsyncStream.makeStream()
+        var logger = services.logger
+        logger[metadataKey: "cluster"] = "\(cluster)"
+        logger[metadataKey: "epoch"] = "\(epoch)"
+        self.logger = logger
+    }
+
+    package func feed(_ event: SnapshotParticipant.Event) { continuation.yield(event) }
+
+    /// Runs the epoch to its end.
+    package func run() async {
+        var machine = SnapshotParticipant(host: services.host)
+        let origin = ContinuousClock.now
+        let clock = Task { [continuation] in
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .milliseconds(10))
+                continuation.yield(.tick)
+            }
+        }
+        defer { clock.cancel() }
+        for await event in events {
+            let passed = origin.duration(to: .now) / .milliseconds(1)
+            let before = machine.phase
+            let actions = machine.handle(event, at: Tick(UInt64(passed)))
+            if machine.phase != before { logger.debug("phase", metadata: ["phase": "\(machine.phase)"]) }
+            if perform(actions) { break }
+        }
+        continuation.finish()
+        close()
+    }
+
+    /// Starts what the machine wants; true when it has ended.
+    private func perform(_ actions: [SnapshotParticipant.Action]) -> Bool {
+        var planned: [PlannedMember] = []
+        var ended = false
+        for action in actions {
+            switch action {
+            case .prepare(let member): planned.append(member)
+            case .armGates: armGates()
+            case .sendMarkers: offGate("send markers") { try $0.sendMarkers() }
+            case .cut(let name): cut(name)
+            case .stopLateLog: gate?.stopLateLog()
+            case .releaseGates: releaseGates()
+            case .store(let name): store(name)
+            case .finish(let name): end(name) { await $0.finish() } then: { .memberFinished(name) }
+            case .openGates: openGates()
+            case .abandon(let name): abandon(name)
+            case .report(let report):
+                if case .failed(let failure) = report {
+                    logger.warning("epoch given up", metadata: ["why": "\(failure)"])
+                }
+                send(.snapshot(cluster: cluster, epoch: epoch, report))
+            case .end: ended = true
+            }
+        }
+        if !planned.isEmpty { prepare(planned) }
+        return ended
+    }
+
+    /// The plan is in the command, and the machine does not hand it back; the runner keeps what it needs of it.
+    package func begin(with plan: SnapshotPlan) {
+        work.withLockedValue { $0.plan = plan }
+        feed(.command(.prepare(plan)))
+    }
+
+    private var gate: EpochGate? { work.withLockedValue(\.gate) }
+
+    // MARK: Prepare
+
+    private func prepare(_ members: [PlannedMember]) {
+        let task = Task {
+            do {
+                guard let plan = work.withLockedValue(\.plan) else { return }
+                let machines = try await MemberPreflight(services: services).check(members)
+                for member in members {
+                    try Task.checkCancellation()
+                    let prepared = try await MemberWork.prepare(member, plan: plan, services: services)
+                    work.withLockedValue { $0.members[member.name] = prepared }
+                }
+                try await openGate(for: members, machines: machines, plan: plan)
+                for member in members { feed(.memberPrepared(member.name)) }
+            } catch let refusals as Refusals {
+                // Every member is answered for: the machine waits for each, and then tells all the reasons at once.
+                let refused = Set(refusals.failures.compactMap(\.member))
+                for member in members where !refused.contains(member.name) { feed(.memberPrepared(member.name)) }
+                for failure in refusals.failures { feed(.memberRefused(failure)) }
+            } catch {
+                feed(.memberRefused(failure(of: error, member: nil)))
+            }
+        }
+        work.withLockedValue { $0.preparation = task }
+    }
+
+    private func openGate(
+        for members: [PlannedMember], machines: [MemberName: VirtualMachine], plan: SnapshotPlan
+    ) async throws {
+        let gated = try members.map { member in
+            GatedMember(
+                name: member.name.rawValue,
+                nics: try member.nics.compactMap { planned in
+                    let nic = machines[member.name]?.nics.first { $0.mac == planned.mac }
+                    guard let tap = nic?.tap, let bridge = nic?.bridge else { return nil }
+                    return GatedNIC(mac: try planned.address, tap: tap, bridge: bridge)
+                })
+        }
+        let peers = try plan.members.flatMap { member in
+            try member.nics.map { PeerNIC(member: member.name.rawValue, mac: try $0.address) }
+        }
+        let epochPlan = EpochPlan(
+            epoch: plan.epoch.rawValue, key: plan.markerKey, members: gated, peers: peers,
+            holdBudget: .milliseconds(Int64(plan.holdBudget)))
+        let gate = try await BlockingWork.run { [gate = services.gate] in try gate.openEpoch(epochPlan) }
+        work.withLockedValue { $0.gate = gate }
+        Task {
+            for await event in gate.events {
+                switch event {
+                case .markerArrived(let sender, let receiver):
+                    feed(.markerArrived(Channel(sender: MemberName(sender), receiver: MemberName(receiver))))
+                case .broken(let fault):
+                    feed(.failed(Failure(.gateBroken, fault.description)))
+                }
+            }
+        }
+    }
+
+    // MARK: Arm to release
+
+    private func armGates() {
+        offGate("arm the gates") { [self] gate in
+            try gate.arm()
+            work.withLockedValue { $0.armedAt = WallClock.now() }
+            feed(.gatesArmed)
+        }
+    }
+
+    private func offGate(_ what: String, _ body: @escaping @Sendable (EpochGate) throws -> Void) {
+        guard let gate else {
+            feed(.failed(Failure(.internalError, "There is no gate to \(what).")))
+            return
+        }
+        // One after the other, in the order in which the machine wanted them.
+        work.withLockedValue { work in
+            let former = work.lane
+            work.lane = Task {
+                await former?.value
+                do {
+                    try await BlockingWork.run { try body(gate) }
+                } catch {
+                    feed(.failed(failure(of: error, member: nil)))
+                }
+            }
+        }
+    }
+
+    private func cut(_ name: MemberName) {
+        guard let gate, let member = work.withLockedValue({ $0.members[name] }) else {
+            feed(.failed(Failure(.internalError, member: name, "The member was not prepared.")))
+            return
+        }
+        let armedAt = work.withLockedValue(\.armedAt)
+        piece(of: name) { [self] in
+            gate.beginCut(name.rawValue)
+            do {
+                let times = try await member.cut.perform { try gate.notePlace(name.rawValue) }
+                feed(
+                    .memberCut(
+                        MemberCut(
+                            member: name, armedAt: armedAt, cutStartedAt: times.startedAt, cutEndedAt: times.endedAt,
+                            pause: times.pause, method: member.cut.method.description)))
+            } catch {
+                gate.cancelCut(name.rawValue)
+                feed(.failed(failure(of: error, member: name)))
+            }
+        }
+    }
+
+    private func releaseGates() {
+        offGate("release") { [self] gate in
+            let evidence = try gate.release()
+            feed(.gatesReleased(evidence.map(GateAttestation.init)))
+        }
+    }
+
+    private func openGates() {
+        let gate = self.gate
+        let preparation = work.withLockedValue(\.preparation)
+        Task {
+            preparation?.cancel()
+            if let gate {
+                try? await BlockingWork.run { gate.close() }
+            }
+            // A preparation that is still under way may open a gate a moment from now.
+            await preparation?.value
+            if let late = self.gate {
+                try? await BlockingWork.run { late.close() }
+            }
+            feed(.gatesOpened)
+        }
+    }
+
+    // MARK: Store and end
+
+    private func store(_ name: MemberName) {
+        guard let gate, let member = work.withLockedValue({ $0.members[name] }) else {
+            feed(.failed(Failure(.internalError, member: name, "The member was not prepared.")))
+            return
+        }
+        piece(of: name) { [self] in
+            do {
+                let log = try gate.channelLog(of: name.rawValue)
+                let stored = try await member.store(channelLog: log) { [send, cluster, epoch] done, total in
+                    send(.progress(cluster: cluster, epoch: epoch, member: name, stored: done, total: total))
+                }
+                feed(.memberStored(stored))
+            } catch {
+                feed(.failed(failure(of: error, member: name)))
+            }
+        }
+    }
+
+    private func abandon(_ name: MemberName) {
+        let (preparation, under) = work.withLockedValue { ($0.preparation, $0.pieces[name]) }
+        Task {
+            preparation?.cancel()
+            under?.cancel()
+            await preparation?.value
+            let member = work.withLockedValue { $0.members[name] }
+            // Before the piece under way has ended: it may be waiting for an image that only this cancels.
+            await member?.abandon()
+            await under?.value
+            feed(.memberAbandoned(name))
+        }
+    }
+
+    private func end(
+        _ name: MemberName, _ body: @escaping @Sendable (MemberWork) async -> Void,
+        then event: @escaping @Sendable () -> SnapshotParticipant.Event
+    ) {
+        let member = work.withLockedValue { $0.members[name] }
+        piece(of: name) { [self] in
+            if let member { await body(member) }
+            feed(event())
+        }
+    }
+
+    private func piece(of name: MemberName, _ body: @escaping @Sendable () async -> Void) {
+        work.withLockedValue { work in
+            let former = work.pieces[name]
+            work.pieces[name] = Task {
+                await former?.value
+                await body()
+            }
+        }
+    }
+
+    private func close() {
+        let gate = work.withLockedValue { work in
+            defer { work.gate = nil }
+            return work.gate
+        }
+        if let gate { Task { try? await BlockingWork.run { gate.close() } } }
+    }
+}
+
+extension GateAttestation {
+    init(_ evidence: GateEvidence) {
+        self.init(
+            member: MemberName(evidence.member), held: evidence.held, heldBeforeCut: evidence.heldBeforeCut,
+            logged: evidence.logged, overflowed: evidence.overflowed, foreignChanges: evidence.foreignChanges,
+            unbroken: evidence.unbroken, watchdogFired: evidence.watchdogFired,
+            packetsOutsideEpoch: evidence.packetsOutsideEpoch,
+            markersMissing: evidence.markersMissing.map {
+                Channel(sender: MemberName($0), receiver: MemberName(evidence.member))
+            },
+            releasedAt: evidence.releasedAt, holdTime: evidence.holdTime)
+    }
+}

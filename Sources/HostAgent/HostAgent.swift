@@ -1,0 +1,163 @@
+import Hypervisor
+import Logging
+import PacketGate
+import ServiceLifecycle
+import SnapshotProtocol
+import WireProtocol
+
+/// The daemon on a desktop: keeps a session with the manager and performs what it is told, for as long as it lives.
+///
+/// What it holds or pauses it lets go by itself: when the session ends, when it is told to stop, and, after it was
+/// killed, when it starts again.
+package actor HostAgent: Service {
+    private let services: DesktopServices
+    private let identity: AgentIdentity
+    private var outgoing: AsyncStream<AgentMessage>.Continuation?
+    private var epochs: [String: (epoch: Epoch, runner: EpochRunner, task: Task<Void, Never>)] = [:]
+    private var restores: [UInt64: (runner: RestoreRunner, task: Task<Void, Never>)] = [:]
+
+    package static let version = "0.1.0"
+
+    package init(services: DesktopServices, identity: AgentIdentity) {
+        self.services = services
+        self.identity = identity
+    }
+
+    package func run() async throws {
+        let session = ManagerSession(identity: identity, logger: services.logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.recover() }
+            group.addTask {
+                await cancelWhenGracefulShutdown {
+                    try? await session.run(
+                        hello: { await self.hello() }, handle: { event in await self.handle(event) })
+                }
+            }
+            try await group.waitForAll()
+        }
+        await letGo()
+        services.gate.shutDown()
+        services.logger.info("agent ended")
+    }
+
+    /// Puts right what an agent that was killed left; tries again until the hypervisor can be reached.
+    private func recover() async {
+        await cancelWhenGracefulShutdown { [services] in
+            var announced = false
+            while !Task.isCancelled {
+                do {
+                    try await services.hypervisor.recover(workspace: services.configuration.workspace)
+                    return
+                } catch {
+                    if !announced { services.logger.error("recovery is waiting", metadata: ["error": "\(error)"]) }
+                    announced = true
+                    try? await Task.sleep(for: .seconds(2))
+                }
+            }
+        }
+    }
+
+    private func hello() async -> AgentHello {
+        var offers: [String: String] = [:]
+        if let machines = try? await services.hypervisor.machines(), let first = machines.first {
+            for key in ["arch", "hypervisor", "version"] { offers[key] = first.requirements[key] }
+        }
+        return AgentHello(
+            host: services.host, version: Self.version, hypervisors: [services.hypervisor.name], offers: offers)
+    }
+
+    // MARK: Session
+
+    private func handle(_ event: ManagerSession.Event) {
+        switch event {
+        case .opened(let continuation):
+            outgoing = continuation
+            services.logger.info("session open", metadata: ["manager": "\(identity.gateway)"])
+        case .received(let message): received(message)
+        case .closed(let failure):
+            outgoing = nil
+            services.logger.warning("no session", metadata: ["why": "\(failure.message)"])
+            for entry in epochs.values { entry.runner.feed(.managerLost) }
+            for entry in restores.values { entry.runner.feed(.managerLost) }
+        }
+    }
+
+    private func send(_ message: AgentMessage) { outgoing?.yield(message) }
+
+    private func received(_ message: ManagerMessage) {
+        switch message {
+        case .listMachines(let request):
+            Task { await listMachines(request) }
+        case .snapshot(let cluster, let epoch, let command): snapshot(cluster, epoch, command)
+        case .restore(let id, let command): restore(id, command)
+        }
+    }
+
+    private func listMachines(_ request: UInt64) async {
+        let hypervisor = services.hypervisor
+        do {
+            let machines = try await hypervisor.machines().filter { services.configuration.allows($0.name) }
+            let summaries = machines.map { Machines.summary(of: $0, hypervisor: hypervisor.name) }
+            send(.machines(request: request, .success(summaries)))
+        } catch {
+            send(.machines(request: request, .failure(failure(of: error, member: nil))))
+        }
+    }
+
+    // MARK: Epochs and restores
+
+    private func snapshot(_ cluster: String, _ epoch: Epoch, _ command: SnapshotCommand) {
+        if case .prepare(let plan) = command {
+            guard epochs[cluster] == nil else {
+                let text = "\(services.host) is still busy with the last epoch of \(cluster). Try again in a moment."
+                send(.snapshot(cluster: cluster, epoch: epoch, .failed(Failure(.busy, text))))
+                send(.snapshot(cluster: cluster, epoch: epoch, .aborted))
+                return
+            }
+            guard let outgoing else { return }
+            let runner = EpochRunner(services: services, cluster: cluster, epoch: epoch) { outgoing.yield($0) }
+            let task = Task {
+                await runner.run()
+                self.ended(cluster, epoch)
+            }
+            epochs[cluster] = (epoch, runner, task)
+            runner.begin(with: plan)
+            return
+        }
+        if let entry = epochs[cluster], entry.epoch == epoch {
+            entry.runner.feed(.command(command))
+        } else if case .abort = command {
+            send(.snapshot(cluster: cluster, epoch: epoch, .aborted))
+        }
+    }
+
+    private func ended(_ cluster: String, _ epoch: Epoch) {
+        if epochs[cluster]?.epoch == epoch { epochs[cluster] = nil }
+    }
+
+    private func restore(_ id: UInt64, _ command: RestoreCommand) {
+        if case .fence = command, restores[id] == nil, let outgoing {
+            let runner = RestoreRunner(services: services, id: id) { outgoing.yield($0) }
+            let task = Task {
+                await runner.run()
+                self.endedRestore(id)
+            }
+            restores[id] = (runner, task)
+        }
+        if let entry = restores[id] {
+            entry.runner.feed(.command(command))
+        } else if case .discard = command {
+            send(.restore(id: id, .discarded))
+        }
+    }
+
+    private func endedRestore(_ id: UInt64) { restores[id] = nil }
+
+    /// Ends everything that is under way; returns when all guests run and all gates are open.
+    private func letGo() async {
+        for entry in epochs.values { entry.runner.feed(.managerLost) }
+        for entry in restores.values { entry.runner.feed(.managerLost) }
+        for entry in Array(epochs.values) { await entry.task.value }
+        for entry in Array(restores.values) { await entry.task.value }
+    }
+}

@@ -1,0 +1,164 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+package import SnapshotProtocol
+import SwiftProtobuf
+package import WireProtocol
+
+/// Calls a manager over mutual TLS; each call is a connection of its own.
+package struct ManagerConnection: ManagerCalls {
+    package let host: String
+    package let port: Int
+    private let credentials: ManagerCredentials
+
+    /// `address` is HOST:PORT.
+    package init(address: String, credentials: ManagerCredentials) throws(ManagerCallError) {
+        guard let colon = address.lastIndex(of: ":"), let port = Int(address[address.index(after: colon)...]),
+            (1...65535).contains(port), colon != address.startIndex
+        else {
+            throw ManagerCallError(.usage, "\(address) is no address of a manager; write it as HOST:PORT.")
+        }
+        var host = address[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        self.host = String(host)
+        self.port = port
+        self.credentials = credentials
+    }
+
+    package func agents() async throws(ManagerCallError) -> [AgentStatus] {
+        try await call { try await $0.listAgents(Holdfast_V1_Nothing()).agents.map { AgentStatus($0) } }
+    }
+
+    package func machines() async throws(ManagerCallError) -> MachineInventory {
+        try await call { try MachineInventory(await $0.listMachines(Holdfast_V1_Nothing())) }
+    }
+
+    package func createCluster(
+        _ name: String, members: [MemberName]
+    ) async throws(ManagerCallError) -> ClusterSummary {
+        let cluster = ClusterSummary(name: name, members: members.map { .init(name: $0) })
+        return try await call { ClusterSummary(try await $0.createCluster(Holdfast_V1_Cluster(cluster))) }
+    }
+
+    package func clusters() async throws(ManagerCallError) -> [ClusterSummary] {
+        try await call { try await $0.listClusters(Holdfast_V1_Nothing()).clusters.map { ClusterSummary($0) } }
+    }
+
+    package func cluster(_ name: String) async throws(ManagerCallError) -> ClusterSummary {
+        try await call { ClusterSummary(try await $0.showCluster(.with { $0.name = name })) }
+    }
+
+    package func deleteCluster(_ name: String) async throws(ManagerCallError) {
+        try await call { _ = try await $0.deleteCluster(.with { $0.name = name }) }
+    }
+
+    package func createSnapshot(
+        of cluster: String, progress: @escaping @Sendable (SnapshotProgress) -> Void
+    ) async throws(ManagerCallError) -> SnapshotSummary {
+        try await call { client in
+            try await client.createSnapshot(.with { $0.cluster = cluster }) { response in
+                for try await wire in response.messages {
+                    let event = try SnapshotProgress(wire)
+                    guard case .sealed(let snapshot) = event else {
+                        progress(event)
+                        continue
+                    }
+                    // Read on to the end, or the stream counts as cancelled.
+                    for try await _ in response.messages {}
+                    return snapshot
+                }
+                throw Self.incomplete
+            }
+        }
+    }
+
+    package func snapshots() async throws(ManagerCallError) -> [SnapshotSummary] {
+        try await call { client in
+            try await client.listSnapshots(Holdfast_V1_Nothing()).snapshots.map { try SnapshotSummary($0) }
+        }
+    }
+
+    package func snapshot(_ id: String) async throws(ManagerCallError) -> SnapshotSummary {
+        try await call { try SnapshotSummary(await $0.showSnapshot(.with { $0.name = id })) }
+    }
+
+    package func verifySnapshot(_ id: String) async throws(ManagerCallError) -> SnapshotVerification {
+        try await call { try SnapshotVerification(await $0.verifySnapshot(.with { $0.name = id })) }
+    }
+
+    package func deleteSnapshot(_ id: String) async throws(ManagerCallError) {
+        try await call { _ = try await $0.deleteSnapshot(.with { $0.name = id }) }
+    }
+
+    package func restore(
+        _ request: RestoreRequest, progress: @escaping @Sendable (RestoreProgress) -> Void
+    ) async throws(ManagerCallError) -> RestoreSummary {
+        try await call { client in
+            try await client.restore(Holdfast_V1_RestoreRequest(request)) { response in
+                var summary: RestoreSummary?
+                for try await wire in response.messages {
+                    let event = try RestoreProgress(wire)
+                    if case .restored(let restored) = event { summary = restored } else { progress(event) }
+                }
+                guard let summary else { throw Self.incomplete }
+                return summary
+            }
+        }
+    }
+
+    // MARK: Calling
+
+    private typealias Client = Holdfast_V1_Administration.Client<HTTP2ClientTransport.Posix>
+
+    private static let incomplete = ManagerCallError(
+        .unreachable, "The manager ended the call without its outcome. See its log, and what `holdfast` lists.")
+
+    private func call<Value: Sendable>(
+        _ body: @Sendable @escaping (Client) async throws -> Value
+    ) async throws(ManagerCallError) -> Value {
+        do {
+            let transport = try HTTP2ClientTransport.Posix(
+                target: target, transportSecurity: security,
+                config: .defaults { config in
+                    config.connection.keepalive = .init(
+                        time: .seconds(10), timeout: .seconds(10), allowWithoutCalls: false)
+                })
+            return try await withGRPCClient(transport: transport) { client in
+                try await body(Holdfast_V1_Administration.Client(wrapping: client))
+            }
+        } catch {
+            throw mapped(error)
+        }
+    }
+
+    private var target: any ResolvableTarget {
+        if host.contains(":") { return .ipv6(address: host, port: port) }
+        let parts = host.split(separator: ".")
+        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+            ? .ipv4(address: host, port: port) : .dns(host: host, port: port)
+    }
+
+    private var security: HTTP2ClientTransport.Posix.TransportSecurity {
+        .mTLS(
+            certificateChain: [.bytes(Array(credentials.certificate.utf8), format: .pem)],
+            privateKey: .bytes(Array(credentials.key.utf8), format: .pem)
+        ) { tls in
+            tls.trustRoots = .certificates([.bytes(Array(credentials.authority.utf8), format: .pem)])
+            tls.serverCertificateVerification = .fullVerification
+        }
+    }
+
+    private func mapped(_ error: any Error) -> ManagerCallError {
+        switch error {
+        case let error as ManagerCallError: return error
+        case let error as WireError:
+            return ManagerCallError(.unsupported, "\(error) Run the same version of Holdfast here and on the manager.")
+        case let error as RPCError:
+            if let failures = FailureTrailer.failures(in: error) { return ManagerCallError(failures) }
+            return ManagerCallError([TransportFailure.failure(error, dialling: "\(host):\(port)")])
+        case is CancellationError: return ManagerCallError(.cancelled, "The call was cancelled.")
+        default:
+            return ManagerCallError(
+                .unauthorized, "The credentials cannot be used: \(error). Copy them from the manager again.")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import DesktopLab
+import Foundation
+import Testing
+
+/// Gives all tests of a suite one desktop cloud with real guests, made before the first and taken down after the last.
+struct LabTrait: SuiteTrait, TestScoping {
+    let configuration: LabConfiguration
+
+    var isRecursive: Bool { false }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        // What a run that was killed has left goes first.
+        try await Lab.down(configuration.directory)
+        let lab = try await Lab.up(configuration) { print("lab: \($0)") }
+        let exercise = ClusterExercise(lab: lab, cluster: "web")
+        do {
+            try await exercise.createCluster()
+            try await CurrentLab.$exercise.withValue(exercise) { try await function() }
+        } catch {
+            try await lab.down()
+            throw error
+        }
+        try await lab.down()
+    }
+}
+
+enum CurrentLab {
+    @TaskLocal static var exercise: ClusterExercise?
+
+    static func required() throws -> ClusterExercise { try #require(exercise) }
+}
+
+extension SuiteTrait where Self == LabTrait {
+    /// - Parameter directory: of the lab; suites must not share one.
+    static func lab(desktops: Int = 3, machines: Int = 4, directory: String) -> LabTrait {
+        LabTrait(configuration: LabConfiguration(desktops: desktops, machines: machines, directory: directory))
+    }
+}
+
+/// Namespaces, packet queues, taps and libvirtd need root.
+let isRoot = getuid() == 0
+
+/// How often the rounds go, as in `make integration ROUNDS=20`.
+let roundCount = ProcessInfo.processInfo.environment["ROUNDS"].flatMap { Int($0) } ?? 2

@@ -1,0 +1,246 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import NIOConcurrencyHelpers
+import SnapshotProtocol
+import SnapshotStore
+import WireProtocol
+
+/// An agent without guests: speaks the real stream, stores real parts, and fails where it is told to.
+final class FakeAgent: Sendable {
+    enum Step: String, Sendable, CaseIterable {
+        case prepare, arm, flush, cut, release, save, seal, abort
+        case fence, load, replay, open, start, finish, discard
+    }
+
+    enum Reaction: Sendable {
+        case fail(Failure)
+        case refuse([Failure])
+        /// Breaks the connection off.
+        case vanish
+        case silence
+        /// Answers when the gate is opened.
+        case wait(Gate)
+    }
+
+    /// Holds an answer back until the test lets it go.
+    final class Gate: Sendable {
+        let reached: AsyncStream<Void>
+        private let arrival: AsyncStream<Void>.Continuation
+        private let departure: AsyncStream<Void>.Continuation
+        private let leave: AsyncStream<Void>
+
+        init() {
+            (reached, arrival) = AsyncStream.makeStream(of: Void.self)
+            (leave, departure) = AsyncStream.makeStream(of: Void.self)
+        }
+
+        func open() { departure.finish() }
+
+        fileprivate func pass() async {
+            arrival.yield()
+            for await _ in leave {}
+        }
+    }
+
+    let host: HostName
+    /// Everything that the manager said, by step.
+    var heard: [Step] { state.withLockedValue { $0.heard } }
+    var restorePlan: RestorePlan? { state.withLockedValue { $0.restorePlan } }
+    /// How the session ended, when it has.
+    var ended: [Failure]? { state.withLockedValue { $0.ended } }
+
+    private struct State {
+        var heard: [Step] = []
+        var plan: SnapshotPlan?
+        var restorePlan: RestorePlan?
+        var task: Task<Void, Never>?
+        var ended: [Failure]?
+        var machines: [MachineSummary]
+    }
+
+    private let state: NIOLockedValueBox<State>
+    private let identity: AgentIdentity
+    private let claimed: String
+    private let port: Int
+    private let repository: String
+    private let offers: [String: String]
+    private let reactions: [Step: Reaction]
+
+    init(
+        host: String, claiming claimed: String? = nil, identity: AgentIdentity, port: Int, repository: String,
+        machines: [MachineSummary], offers: [String: String] = [:], reactions: [Step: Reaction] = [:]
+    ) {
+        self.host = HostName(host)
+        self.claimed = claimed ?? host
+        self.identity = identity
+        self.port = port
+        self.repository = repository
+        self.offers = offers
+        self.reactions = reactions
+        state = NIOLockedValueBox(State(machines: machines))
+    }
+
+    func set(_ machines: [MachineSummary]) { state.withLockedValue { $0.machines = machines } }
+
+    func dial() {
+        let task = Task {
+            do {
+                try await session()
+                state.withLockedValue { $0.ended = [] }
+            } catch {
+                let failures = (error as? RPCError).flatMap { FailureTrailer.failures(in: $0) }
+                state.withLockedValue { $0.ended = failures ?? [Failure(.unreachable, "\(error)")] }
+            }
+        }
+        state.withLockedValue { $0.task = task }
+    }
+
+    func hangUp() { state.withLockedValue { $0.task }?.cancel() }
+
+    /// Waits for the end of the session, and says how it came.
+    func end() async -> [Failure] {
+        await state.withLockedValue { $0.task }?.value
+        return ended ?? []
+    }
+
+    private func session() async throws {
+        let transport = try HTTP2ClientTransport.Posix(
+            target: .ipv4(address: "127.0.0.1", port: port),
+            transportSecurity: .mTLS(
+                certificateChain: [.bytes(identity.certificate, format: .der)],
+                privateKey: .bytes(Array(identity.key.utf8), format: .pem)
+            ) { tls in
+                tls.trustRoots = .certificates([.bytes(identity.authority, format: .der)])
+            })
+        try await withGRPCClient(transport: transport) { client in
+            let (outgoing, sink) = AsyncStream.makeStream(of: AgentMessage.self)
+            sink.yield(
+                .hello(
+                    AgentHello(host: HostName(claimed), version: "test", hypervisors: ["fake"], offers: offers)))
+            let gateway = Holdfast_V1_AgentGateway.Client(wrapping: client)
+            try await gateway.session(
+                requestProducer: { writer in
+                    for await message in outgoing { try await writer.write(Holdfast_V1_AgentMessage(message)) }
+                },
+                onResponse: { response in
+                    for try await wire in response.messages {
+                        try await self.answer(try ManagerMessage(wire)) { sink.yield($0) }
+                    }
+                })
+        }
+    }
+
+    private struct Vanished: Error {}
+
+    private func answer(_ message: ManagerMessage, _ send: (AgentMessage) -> Void) async throws {
+        switch message {
+        case .listMachines(let request):
+            send(.machines(request: request, .success(state.withLockedValue { $0.machines })))
+        case .snapshot(let cluster, let epoch, let command):
+            let (step, report) = try snapshotAnswer(command)
+            try await react(step, to: report) {
+                send(.snapshot(cluster: cluster, epoch: epoch, $0))
+            } failing: {
+                .failed($0)
+            } refusing: {
+                .refused($0)
+            }
+            if case .release = command {
+                send(.progress(cluster: cluster, epoch: epoch, member: MemberName("a"), stored: 1, total: 2))
+                try await react(.save, to: .saved(store())) {
+                    send(.snapshot(cluster: cluster, epoch: epoch, $0))
+                } failing: {
+                    .failed($0)
+                } refusing: {
+                    .refused($0)
+                }
+            }
+        case .restore(let id, let command):
+            let (step, report) = restoreAnswer(command)
+            try await react(step, to: report) {
+                send(.restore(id: id, $0))
+            } failing: {
+                .failed($0)
+            } refusing: {
+                .refused($0)
+            }
+        }
+    }
+
+    private func react<Report>(
+        _ step: Step, to report: Report, _ send: (Report) -> Void, failing: (Failure) -> Report,
+        refusing: ([Failure]) -> Report
+    ) async throws {
+        state.withLockedValue { $0.heard.append(step) }
+        switch reactions[step] {
+        case nil: send(report)
+        case .fail(let failure): send(failing(failure))
+        case .refuse(let failures): send(refusing(failures))
+        case .vanish: throw Vanished()
+        case .silence: break
+        case .wait(let gate):
+            await gate.pass()
+            send(report)
+        }
+    }
+
+    private var mine: [PlannedMember] { state.withLockedValue { $0.plan?.members(on: host) ?? [] } }
+
+    private func snapshotAnswer(_ command: SnapshotCommand) throws -> (Step, SnapshotReport) {
+        switch command {
+        case .prepare(let plan):
+            state.withLockedValue { $0.plan = plan }
+            return (.prepare, .prepared)
+        case .arm: return (.arm, .armed)
+        case .flush: return (.flush, .flushed(missing: []))
+        case .cut:
+            return (
+                .cut,
+                .cut(
+                    mine.map {
+                        MemberCut(
+                            member: $0.name, armedAt: 1_000, cutStartedAt: 2_000, cutEndedAt: 3_000,
+                            pause: 1_000_000, method: "background")
+                    })
+            )
+        case .settle: return (.flush, .settled)
+        case .release:
+            return (
+                .release,
+                .released(
+                    mine.map { GateAttestation(member: $0.name, held: 3, heldBeforeCut: 1, releasedAt: 4_000, holdTime: 5) })
+            )
+        case .seal: return (.seal, .sealed)
+        case .abort: return (.abort, .aborted)
+        }
+    }
+
+    private func store() throws -> [StoredMember] {
+        let repository = try DirectoryRepository(opening: self.repository)
+        let snapshot = state.withLockedValue { $0.plan?.snapshot ?? "" }
+        return try mine.map { member in
+            let parts = try [("memory", "memory.img"), ("domain", "domain.xml")].map { kind, file in
+                let writer = try repository.partWriter(
+                    snapshot: snapshot, member: member.name, file: file, kind: kind)
+                try Array("\(kind) of \(member.name)".utf8).withUnsafeBytes { bytes in try writer.write(bytes) }
+                return try writer.finish()
+            }
+            return StoredMember(
+                member: member.name, parts: parts, savedAt: 5_000, requirements: ["hypervisor": "fake"])
+        }
+    }
+
+    private func restoreAnswer(_ command: RestoreCommand) -> (Step, RestoreReport) {
+        switch command {
+        case .fence(let plan):
+            state.withLockedValue { $0.restorePlan = plan }
+            return (.fence, .fenced)
+        case .load: return (.load, .loaded)
+        case .replay: return (.replay, .replayed(segments: 2))
+        case .open: return (.open, .opened)
+        case .start: return (.start, .started)
+        case .finish: return (.finish, .finished)
+        case .discard: return (.discard, .discarded)
+        }
+    }
+}
