@@ -56,17 +56,13 @@ package struct ManagerConnection: ManagerCalls {
     ) async throws(ManagerCallError) -> SnapshotSummary {
         try await call { client in
             try await client.createSnapshot(.with { $0.cluster = cluster }) { response in
+                var sealed: SnapshotSummary?
                 for try await wire in response.messages {
                     let event = try SnapshotProgress(wire)
-                    guard case .sealed(let snapshot) = event else {
-                        progress(event)
-                        continue
-                    }
-                    // Read on to the end, or the stream counts as cancelled.
-                    for try await _ in response.messages {}
-                    return snapshot
+                    if case .sealed(let snapshot) = event { sealed = snapshot } else { progress(event) }
                 }
-                throw Self.incomplete
+                guard let sealed else { throw Self.incomplete }
+                return sealed
             }
         }
     }

@@ -102,6 +102,9 @@ final class MemberLoop: @unchecked Sendable {
     /// How many packets one turn takes from one queue before the other one and the commands have theirs.
     private static let turn = 1_024
 
+    /// As good as everything that waits, and yet an end for whoever sends faster than it is taken.
+    private static let all = 1 << 17
+
     func run(_ mailbox: CommandMailbox) {
         while !isEnding {
             var descriptors = [mailbox.descriptor, egress?.descriptor ?? -1, ingress?.descriptor ?? -1].map {
@@ -282,22 +285,22 @@ final class MemberLoop: @unchecked Sendable {
 
     /// A sender on the same bridge: its channel is known to be flushed up to what the socket holds now.
     func takeLocalMarker(from sender: String, nicIndex: UInt8) {
-        takeIngress(limit: .max)
+        takeIngress(limit: Self.all)
         noteMarker(from: sender, nicIndex: nicIndex)
     }
 
     func beginCut() {
         guard egressPhase == .holding, place == nil else { return }
         // What is in the socket arrived before: delivered, as it would have been.
-        takeIngress(limit: .max)
+        takeIngress(limit: Self.all)
         ingressPhase = .holding
     }
 
     /// False when nothing is held any more, so that there is no place.
     func notePlace() -> Bool {
         guard egressPhase == .holding, place == nil else { return false }
-        takeEgress(limit: .max)
-        takeIngress(limit: .max)
+        takeEgress(limit: Self.all)
+        takeIngress(limit: Self.all)
         place = held
         // All gates of the cluster are closed until all have cut, so whatever waits here was emitted before its
         // sender's cut, marker or not.
@@ -315,7 +318,7 @@ final class MemberLoop: @unchecked Sendable {
 
     func stopRecording() {
         if ingressPhase == .recording {
-            takeIngress(limit: .max)
+            takeIngress(limit: Self.all)
             ingressPhase = .passing
         } else {
             cancelCut()
@@ -326,7 +329,7 @@ final class MemberLoop: @unchecked Sendable {
     func open() {
         stopRecording()
         guard egressPhase == .holding else { return }
-        takeEgress(limit: .max)
+        takeEgress(limit: Self.all)
         letGo()
     }
 
@@ -343,7 +346,7 @@ final class MemberLoop: @unchecked Sendable {
     func release() -> Facts {
         stopRecording()
         if egressPhase == .holding {
-            takeEgress(limit: .max)
+            takeEgress(limit: Self.all)
             inspectQueues()
         }
         let releasedAt = GateClock.wall
@@ -367,8 +370,8 @@ final class MemberLoop: @unchecked Sendable {
     /// The rules are gone and so is what was on its way from them to here: takes the rest.
     func finish() {
         open()
-        takeEgress(limit: .max)
-        takeIngress(limit: .max)
+        takeEgress(limit: Self.all)
+        takeIngress(limit: Self.all)
         egressPhase = .closed
     }
 

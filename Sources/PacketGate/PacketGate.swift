@@ -223,6 +223,8 @@ package final class PacketGate: Sendable {
         do throws(GateError) {
             try filter.apply(OwnChains.fence(hardwareAddresses))
         } catch {
+            // One family may have it: half a fence is none.
+            try? filter.apply(OwnChains.fence([]))
             switches.release(bridges)
             throw error
         }
@@ -266,7 +268,6 @@ package final class PacketGate: Sendable {
 
     /// Closes all epochs, lifts the fence, removes rules and chains and puts the bridges' switches back. Idempotent.
     package func shutDown() {
-        for epoch in state.withLockedValue({ Array($0.epochs.values) }) { epoch.close() }
         control.lock()
         defer { control.unlock() }
         let isFirst = state.withLockedValue { state in
@@ -274,6 +275,8 @@ package final class PacketGate: Sendable {
             return !state.isShutDown
         }
         guard isFirst else { return }
+        // None can be opened any more.
+        for epoch in state.withLockedValue({ Array($0.epochs.values) }) { epoch.close() }
         do throws(GateError) {
             let (raw, mangle) = (try filter.rules(table: "raw"), try filter.rules(table: "mangle"))
             try filter.apply(

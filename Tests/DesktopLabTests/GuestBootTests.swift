@@ -70,7 +70,7 @@ struct GuestBootTests {
                 #expect(before.diskMismatches == 0)
                 #expect(before.diskFailure == 0)
 
-                try original.command("stop")
+                // Stops the guest at its end; a guest that was stopped before would be loaded stopped.
                 try original.command("migrate \"exec:cat > \(memory).part && mv \(memory).part \(memory)\"")
                 while !FileManager.default.fileExists(atPath: memory) {
                     try #require(original.process.isRunning)

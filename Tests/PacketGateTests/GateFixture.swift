@@ -19,11 +19,16 @@ final class GateFixture: Sendable {
         self.desktop = desktop
         let folder = try folder ?? Self.makeFolder()
         self.folder = folder
-        gate = try desktop.run {
-            try PacketGate(
-                configuration: GateConfiguration(
-                    stateDirectory: folder, queueLength: queueLength, receiveBuffer: receiveBuffer),
-                logger: Logger(label: "test"))
+        do {
+            gate = try desktop.run {
+                try PacketGate(
+                    configuration: GateConfiguration(
+                        stateDirectory: folder, queueLength: queueLength, receiveBuffer: receiveBuffer),
+                    logger: Logger(label: "test"))
+            }
+        } catch {
+            rmdir(folder)
+            throw error
         }
     }
 

@@ -11,8 +11,6 @@ struct Settings {
     var pingInterval: UInt64 = 20_000_000
     /// Between two portions of a bulk stream.
     var bulkInterval: UInt64 = 20_000_000
-    /// Before the connections are looked at again.
-    var restInterval: UInt64 = 4_000_000
     var reportInterval: UInt64 = 100_000_000
     /// Between two records on the disk.
     var diskInterval: UInt64 = 50_000_000
@@ -29,7 +27,6 @@ struct Settings {
             case "hf.rate": rate = value
             case "hf.ping": pingInterval = value * 1_000_000
             case "hf.bulk": bulkInterval = value * 1_000_000
-            case "hf.rest": restInterval = max(1, value) * 1_000_000
             case "hf.report": reportInterval = value * 1_000_000
             case "hf.disk": diskInterval = value * 1_000_000
             case "hf.ipv6": mixesFamilies = value != 0

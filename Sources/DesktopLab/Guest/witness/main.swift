@@ -17,9 +17,6 @@ var reportDue = monotonicNow() + settings.reportInterval
 
 journal.start()
 while true {
-    // What arrives within a few milliseconds is taken together: each waking costs an emulated guest as much as several
-    // messages.
-    usleep(useconds_t((settings.restInterval - monotonicNow() % settings.restInterval) / 1000 + 1))
     let before = monotonicNow()
     var wake = reportDue
     for connection in connections where connection.descriptor >= 0 && connection.state == .open {
