@@ -10,7 +10,8 @@ package struct CommandEnvironment: Sendable {
     package var error: @Sendable (String) -> Void
     /// Connects to the manager at an address, with the credentials in a folder. A nil address asks for the one that the
     /// credentials name.
-    package var connect: @Sendable (_ address: String?, _ credentials: String) throws(ManagerCallError) -> any ManagerCalls
+    package var connect:
+        @Sendable (_ address: String?, _ credentials: String) throws(ManagerCallError) -> any ManagerCalls
 
     package init(
         variables: [String: String], isInteractive: Bool, output: @escaping @Sendable (String) -> Void,

@@ -10,7 +10,8 @@ struct ExitCodesCommand: ParsableCommand {
 
     private static let list: String = {
         let codes = FailureCode.allCases.sorted { $0.exitCode < $1.exitCode }
-        return (["0   success"]
+        return
+            (["0   success"]
             + codes.map { code in
                 let number = String(code.exitCode)
                 return number + String(repeating: " ", count: 4 - number.count) + code.rawValue

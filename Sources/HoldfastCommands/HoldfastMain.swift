@@ -45,7 +45,8 @@ package enum HoldfastMain {
         }
         switch format {
         case .table: environment.error(text + "\n")
-        case .json: environment.error(ErrorRendering.render([Failure(.usage, HoldfastCommand.message(for: error))], as: .json))
+        case .json:
+            environment.error(ErrorRendering.render([Failure(.usage, HoldfastCommand.message(for: error))], as: .json))
         }
         return code == .validationFailure ? FailureCode.usage.exitCode : code.rawValue
     }

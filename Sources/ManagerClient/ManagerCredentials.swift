@@ -1,5 +1,5 @@
-import SnapshotProtocol
 import Foundation
+import SnapshotProtocol
 
 /// What proves to a manager who calls, and to the caller which manager answers. PEM.
 package struct ManagerCredentials: Sendable {
@@ -25,8 +25,8 @@ package struct ManagerCredentials: Sendable {
             } catch {
                 throw ManagerCallError(
                     .unauthorized,
-                    "The credentials \(folder)/\(name) cannot be read: \(error.localizedDescription). Copy the admin "
-                        + "folder of the manager's state here, or say with --credentials where it is.")
+                    "The credentials \(folder)/\(name) cannot be read. Copy the admin folder of the manager's state here, "
+                        + "or say with --credentials where it is; and check that you may read it.")
             }
         }
         authority = try text("ca.pem")

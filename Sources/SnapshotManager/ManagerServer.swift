@@ -1,10 +1,10 @@
-import UnixSignals
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 package import Logging
 import ServiceLifecycle
 import SnapshotProtocol
 import SnapshotStore
+import UnixSignals
 import WireProtocol
 
 /// The manager as a service: two listeners, one for those who have a certificate and one for those who want one.

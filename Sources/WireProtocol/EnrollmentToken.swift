@@ -1,11 +1,11 @@
 package import SnapshotProtocol
+internal import SwiftProtobuf
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
 #else
     internal import Foundation
 #endif
-internal import SwiftProtobuf
 
 /// What an administrator carries from the manager to a desktop to enrol it: one line of text, used once.
 package struct EnrollmentToken: Hashable, Sendable, CustomStringConvertible {

@@ -29,7 +29,8 @@ package enum TransportFailure {
         case .unavailable:
             return Failure(
                 .unreachable,
-                "The manager at \(address) is not reached: \(error.message) See whether it runs, and check the address.")
+                "The manager at \(address) is not reached: \(error.message) See whether it runs, and check the address."
+            )
         case .cancelled: return Failure(.cancelled, "The call to the manager at \(address) was cancelled.")
         case .deadlineExceeded: return Failure(.deadline, "The manager at \(address) did not answer in time.")
         case .unimplemented:

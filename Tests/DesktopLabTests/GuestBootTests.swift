@@ -56,7 +56,7 @@ struct GuestBootTests {
     }
 
     /// The same memory with the disk of its own instant, and with the disk as it was some records later.
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(2)))
     func theWitnessNoticesARestoreAndADiskOfAnotherInstant() async throws {
         let image = try await GuestImage.prepare()
         try await withFolder { folder in
@@ -86,6 +86,8 @@ struct GuestBootTests {
             }
             await original.process.stop()
 
+            // The guest tells a restore by the seconds that it missed.
+            try await Task.sleep(for: .seconds(3))
             for (name, source) in [("consistent", "\(folder)/same-instant.raw"), ("inconsistent", disk)] {
                 let restored = try await Emulator(
                     folder: folder, name: name, image: image, disk: source,

@@ -1,8 +1,8 @@
-import SnapshotProtocol
 import Crypto
 import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
+import SnapshotProtocol
 import SwiftASN1
 import SwiftProtobuf
 import WireProtocol

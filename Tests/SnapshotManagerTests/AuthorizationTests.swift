@@ -27,7 +27,8 @@ import WireProtocol
             let client = try ManagerConnection(
                 address: "127.0.0.1:\(fixture.gatewayPort)",
                 credentials: ManagerCredentials(
-                    authority: String(contentsOfFile: fixture.configuration.state.authorityCertificate, encoding: .utf8),
+                    authority: String(
+                        contentsOfFile: fixture.configuration.state.authorityCertificate, encoding: .utf8),
                     certificate: Self.pem(identity.certificate), key: identity.key))
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in try await client.agents() }
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in try await client.machines() }

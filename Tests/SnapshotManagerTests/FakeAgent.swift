@@ -208,7 +208,9 @@ final class FakeAgent: Sendable {
             return (
                 .release,
                 .released(
-                    mine.map { GateAttestation(member: $0.name, held: 3, heldBeforeCut: 1, releasedAt: 4_000, holdTime: 5) })
+                    mine.map {
+                        GateAttestation(member: $0.name, held: 3, heldBeforeCut: 1, releasedAt: 4_000, holdTime: 5)
+                    })
             )
         case .seal: return (.seal, .sealed)
         case .abort: return (.abort, .aborted)

@@ -170,7 +170,9 @@ import WireProtocol
         ] {
             #expect(PeerIdentity(uri: identity.uri) == identity)
         }
-        for uri in ["holdfast://agent/", "holdfast://agent/a/b", "holdfast://root/a", "http://agent/a", "holdfast://agent"] {
+        for uri in [
+            "holdfast://agent/", "holdfast://agent/a/b", "holdfast://root/a", "http://agent/a", "holdfast://agent",
+        ] {
             #expect(PeerIdentity(uri: uri) == nil)
         }
     }

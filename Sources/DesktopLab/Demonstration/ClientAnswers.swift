@@ -8,11 +8,14 @@ package struct SnapshotAnswer: Decodable, Sendable {
         package var held: UInt64
         package var logged: UInt64
         package var method: String
+        /// Since the agent of that host started.
+        package var packetsOutsideEpoch: UInt64
 
         enum CodingKeys: String, CodingKey {
             case name, host, held, logged, method
             case pauseMilliseconds = "pause_ms"
             case holdMilliseconds = "hold_ms"
+            case packetsOutsideEpoch = "packets_outside_epoch"
         }
     }
 
@@ -20,13 +23,16 @@ package struct SnapshotAnswer: Decodable, Sendable {
         package var id: String
         package var sealed: Bool
         package var skewMilliseconds: Double
-        package var packetsOutsideEpoch: UInt64
         package var members: [Member]
 
         enum CodingKeys: String, CodingKey {
             case id, sealed, members
             case skewMilliseconds = "skew_ms"
-            case packetsOutsideEpoch = "user_space_packets_outside_epoch"
+        }
+
+        /// Over all hosts; members of one host report the same count.
+        package var packetsOutsideEpoch: UInt64 {
+            Dictionary(members.map { ($0.host, $0.packetsOutsideEpoch) }, uniquingKeysWith: max).values.reduce(0, +)
         }
     }
 

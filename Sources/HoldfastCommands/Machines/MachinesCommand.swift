@@ -3,7 +3,8 @@ import ManagerClient
 
 struct MachinesCommand: ManagerCommand {
     static let configuration = CommandConfiguration(
-        commandName: "vms", abstract: "Lists the VMs of all connected hosts, and what keeps them from being snapshotted.")
+        commandName: "vms",
+        abstract: "Lists the VMs of all connected hosts, and what keeps them from being snapshotted.")
 
     @OptionGroup var connection: ConnectionOptions
 

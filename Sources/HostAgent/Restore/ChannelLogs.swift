@@ -16,14 +16,12 @@ struct ChannelLogs {
         for member in plan.members {
             guard let part = member.parts.first(where: { $0.kind == "channel-log" }) else { continue }
             let reader = try repository.reader(of: part, in: plan.snapshot)
-            var bytes = [UInt8](repeating: 0, count: Int(part.size))
-            var filled = 0
+            var bytes: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 1 << 16)
             while true {
-                let count = try bytes.withUnsafeMutableBytes { buffer in
-                    try reader.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
-                }
+                let count = try chunk.withUnsafeMutableBytes { try reader.read(into: $0) }
                 if count == 0 { break }
-                filled += count
+                bytes += chunk[..<count]
             }
             for record in try PcapFile.decode(bytes) { frames.append((member.name, record.frame)) }
         }

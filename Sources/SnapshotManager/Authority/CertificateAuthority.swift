@@ -60,7 +60,8 @@ package struct CertificateAuthority: Sendable {
             self.key = try Certificate.PrivateKey(pemEncoded: key)
         } catch {
             throw ManagerError(
-                .internalError, "The authority's certificate or key cannot be read: \(error). Restore them from backup.")
+                .internalError, "The authority's certificate or key cannot be read: \(error). Restore them from backup."
+            )
         }
         guard self.certificate.publicKey == self.key.publicKey else {
             throw ManagerError(

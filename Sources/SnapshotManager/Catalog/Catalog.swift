@@ -92,7 +92,8 @@ package struct Catalog: Sendable {
             guard database.changesCount == 1 else {
                 throw ManagerError(
                     .unauthorized,
-                    "The certificate of \(hello.host) is not the one that this manager issued last. Enrol the host again.")
+                    "The certificate of \(hello.host) is not the one that this manager issued last. Enrol the host again."
+                )
             }
         }
     }
@@ -107,7 +108,8 @@ package struct Catalog: Sendable {
 
     package func agents(connected: Set<HostName>) async throws(ManagerError) -> [AgentStatus] {
         try await read { database in
-            try Row.fetchAll(database, sql: "SELECT name, version, hypervisors, lastSeen FROM hosts ORDER BY name").map {
+            try Row.fetchAll(database, sql: "SELECT name, version, hypervisors, lastSeen FROM hosts ORDER BY name").map
+            {
                 row in
                 let host = HostName(row["name"])
                 let hypervisors: String = row["hypervisors"]

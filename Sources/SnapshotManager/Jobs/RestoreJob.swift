@@ -44,7 +44,8 @@ struct RestoreJob: Sendable {
                 switch action {
                 case .send(let command, let host): sessions[host]?.send(.restore(id: id, command))
                 case .enter(let phase):
-                    logger.debug("Restore enters a phase", metadata: ["phase": "\(phase)", "ms": "\(clock.now.rawValue)"])
+                    logger.debug(
+                        "Restore enters a phase", metadata: ["phase": "\(phase)", "ms": "\(clock.now.rawValue)"])
                     progress(.phase(phase.rawValue))
                 case .finished(let outcome): return (outcome, UInt64(clamping: clock.nanoseconds))
                 }

@@ -50,7 +50,8 @@ struct SnapshotJob: Sendable {
                 case .send(let command, let host):
                     sessions[host]?.send(.snapshot(cluster: plan.cluster, epoch: plan.epoch, command))
                 case .enter(let phase):
-                    logger.debug("Epoch enters a phase", metadata: ["phase": "\(phase)", "ms": "\(clock.now.rawValue)"])
+                    logger.debug(
+                        "Epoch enters a phase", metadata: ["phase": "\(phase)", "ms": "\(clock.now.rawValue)"])
                     progress(.phase(phase.rawValue))
                 case .seal(let evidence, _): seal(evidence)
                 case .discard: await discard()
@@ -102,7 +103,8 @@ struct SnapshotJob: Sendable {
             _ = try await BlockingWork.run { [repository] () throws(StoreError) in try repository.discard(id) }
         } catch {
             // What is left is unsealed, so nobody sees it; the next start of the manager collects it.
-            logger.error("What an aborted epoch stored could not be removed", metadata: ["snapshot": "\(id)", "why": "\(error)"])
+            logger.error(
+                "What an aborted epoch stored could not be removed", metadata: ["snapshot": "\(id)", "why": "\(error)"])
         }
     }
 }

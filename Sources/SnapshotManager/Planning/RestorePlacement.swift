@@ -58,7 +58,8 @@ package struct RestorePlacement: Sendable {
         for (member, host) in request.placements.sorted(by: { $0.key < $1.key }) {
             guard names.contains(member) else {
                 throw ManagerError(
-                    .usage, "\(member) is no member of the snapshot \(request.snapshot); it cannot be placed on \(host).")
+                    .usage,
+                    "\(member) is no member of the snapshot \(request.snapshot); it cannot be placed on \(host).")
             }
         }
         for host in request.lostHosts.sorted() where offers[host] != nil {
@@ -147,7 +148,9 @@ package struct RestorePlacement: Sendable {
     }
 
     private static func isNewerOrSame(_ offered: String, than required: String) -> Bool {
-        func numbers(_ text: String) -> [Int] { text.split(separator: ".").map { Int($0.prefix(while: \.isNumber)) ?? 0 } }
+        func numbers(_ text: String) -> [Int] {
+            text.split(separator: ".").map { Int($0.prefix(while: \.isNumber)) ?? 0 }
+        }
         return !numbers(offered).lexicographicallyPrecedes(numbers(required))
     }
 }

@@ -1,6 +1,6 @@
-import SwiftProtobuf
 import GRPCCore
 import SnapshotProtocol
+import SwiftProtobuf
 import WireProtocol
 
 /// Decodes, calls the manager, encodes; for administrators only.

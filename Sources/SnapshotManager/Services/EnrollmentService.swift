@@ -1,8 +1,8 @@
-import SwiftProtobuf
 import Foundation
 import GRPCCore
 import Logging
 import SnapshotProtocol
+import SwiftProtobuf
 import WireProtocol
 
 /// Gives certificates to hosts that bring a token.

@@ -21,7 +21,8 @@ enum PeerAuthorization {
             throw FailureTrailer.error(
                 Failure(
                     .unauthorized,
-                    "This certificate is not an administrator's. Use those in the admin folder of the manager's state."))
+                    "This certificate is not an administrator's. Use those in the admin folder of the manager's state.")
+            )
         }
     }
 

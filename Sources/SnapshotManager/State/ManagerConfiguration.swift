@@ -1,6 +1,6 @@
-import SnapshotProtocol
 package import Configuration
 import Foundation
+import SnapshotProtocol
 
 /// What the manager is told before it starts. Read once: from `manager.yaml`, and over it from the environment.
 package struct ManagerConfiguration: Hashable, Sendable {
@@ -57,7 +57,8 @@ package struct ManagerConfiguration: Hashable, Sendable {
         } catch let error as ManagerError {
             throw error
         } catch {
-            throw ManagerError(.usage, "The configuration \(file) is not valid: \(error). Put it right and start again.")
+            throw ManagerError(
+                .usage, "The configuration \(file) is not valid: \(error). Put it right and start again.")
         }
     }
 

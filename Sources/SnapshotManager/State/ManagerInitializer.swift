@@ -1,5 +1,5 @@
-import SnapshotProtocol
 import Foundation
+import SnapshotProtocol
 import SnapshotStore
 
 /// Makes a manager's state: authority, certificates, configuration, catalog and repository.
@@ -22,10 +22,12 @@ package enum ManagerInitializer {
                 "The manager would listen on every address of this machine; say with --advertise under which name or "
                     + "address agents reach it.")
         }
-        do {
+        do throws(StoreError) {
             try DirectoryRepository.create(at: configuration.repository)
         } catch {
-            throw ManagerError(error.failure)
+            // Here a path that leads nowhere is a wrong argument, not a broken disk.
+            guard case .io = error else { throw ManagerError(error.failure) }
+            throw ManagerError(.repositoryNotWritable, "\(error) Choose another folder for the repository.")
         }
         try state.makeFolder(state.path)
         try state.makeFolder(state.administrator)

@@ -1,5 +1,5 @@
-import SnapshotProtocol
 import Foundation
+import SnapshotProtocol
 
 /// The folder in which the manager keeps what must survive it, and the names in it.
 package struct StateDirectory: Hashable, Sendable {
@@ -26,7 +26,8 @@ package struct StateDirectory: Hashable, Sendable {
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             throw ManagerError(
-                .noRights, "The folder \(path) cannot be made: \(error.localizedDescription). Check its parent's rights.")
+                .noRights, "The folder \(path) cannot be made: \(error.localizedDescription) Check its parent's rights."
+            )
         }
     }
 
@@ -52,7 +53,7 @@ package struct StateDirectory: Hashable, Sendable {
         } catch {
             throw ManagerError(
                 .notFound,
-                "\(path) cannot be read: \(error.localizedDescription). Run `holdfast-manager init` first, or give the "
+                "\(path) cannot be read: \(error.localizedDescription) Run `holdfast-manager init` first, or give the "
                     + "folder that it made.")
         }
     }

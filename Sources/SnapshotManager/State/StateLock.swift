@@ -1,5 +1,5 @@
-import SnapshotProtocol
 import Foundation
+import SnapshotProtocol
 
 /// Keeps a second manager away from the same state: it would throw away the first one's unfinished snapshots.
 final class StateLock: Sendable {

@@ -3,7 +3,8 @@ import Glibc
 /// Notices that this guest was loaded from an image: its monotonic clock stood still, the battery-backed clock of the
 /// machine did not. Nothing else in the guest tells the instant of the cut.
 final class RestoreDetector {
-    /// A shorter standstill is a pause, as every cut makes one.
+    /// A shorter standstill is a pause, as every cut makes one. The clock counts whole seconds, so that only a standstill
+    /// of 2.5 s is sure to be noticed.
     private static let threshold: Int64 = 1_500
     private static let day: Int64 = 86_400_000
     /// Between two looks at the machine's clock: each costs an emulated guest tens of microseconds.
