@@ -144,6 +144,10 @@ package protocol PreparedCut: Sendable {
     /// When it throws (also when `whileFrozen` throws), the guest runs.
     func perform(whileFrozen: @escaping @Sendable () throws -> Void) async throws(HypervisorError) -> CutTimes
 
+    /// No member is held any more: the image may take what processor time it wants from here on. Until then it must
+    /// leave the processor to the cuts of others.
+    func hurry()
+
     /// Waits until the whole image has been written into the sink that was given at preparation.
     func imageComplete() async throws(HypervisorError)
 

@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 import Glibc
 import Hypervisor
 import NIOConcurrencyHelpers
@@ -12,6 +12,8 @@ final class ImageStream: Sendable {
 
     private struct State: Sendable {
         var end: End?
+        /// QEMU's end, kept until full speed so that its buffer can be made larger then.
+        var remote: Int32?
         var waiter: CheckedContinuation<Result<UInt64, HypervisorError>, Never>?
     }
 
@@ -24,20 +26,58 @@ final class ImageStream: Sendable {
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw .failed("Could not make a socket for the image: \(String(cString: strerror(errno))).")
         }
-        var size: Int32 = 4 << 20
-        setsockopt(ends[0], SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-        setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-        return (ImageStream(ends[0]), ends[1])
+        setBuffer(ends[1], Pace.buffer)
+        return (ImageStream(ends[0], remote: dup(ends[1])), ends[1])
     }
 
-    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+    private init(_ descriptor: Int32, remote: Int32) {
+        self.descriptor = descriptor
+        state.withLockedValue { $0.remote = remote }
+    }
 
-    deinit { close(descriptor) }
+    deinit {
+        fullSpeed()
+        close(descriptor)
+    }
+
+    /// While members are held, the image is moved at a walk: cutting the others and opening the gates need the
+    /// processor more. With a small buffer a page that the guest wants to write is still saved within a millisecond.
+    private enum Pace {
+        static let buffer: Int32 = 16 << 10
+        static let chunk = 16 << 10
+        /// Microseconds of rest after each chunk: at most 32 MiB/s.
+        static let rest: UInt32 = 500
+        static let fullBuffer: Int32 = 4 << 20
+    }
+
+    private static func setBuffer(_ descriptor: Int32, _ size: Int32) {
+        var size = size
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Lets the image be moved as fast as the sink takes it.
+    func fullSpeed() {
+        let remote = state.withLockedValue { state in
+            defer { state.remote = nil }
+            return state.remote
+        }
+        guard let remote else { return }
+        Self.setBuffer(remote, Pace.fullBuffer)
+        close(remote)
+    }
+
+    private var walking: Bool { state.withLockedValue { $0.remote != nil } }
 
     /// Starts the thread that moves bytes from the socket into `sink`, after `header`.
     func start(header: [UInt8], into sink: any ByteSink) {
-        DispatchQueue(label: "holdfast.image").async { self.move(header: header, into: sink) }
+        Thread.detachNewThread {
+            // Behind everything else: while the image is moved and hashed, other members may still be held.
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+            self.move(header: header, into: sink)
+        }
     }
+
+    private static let niceness: Int32 = 5
 
     private func move(header: [UInt8], into sink: any ByteSink) {
         let capacity = 1 << 20
@@ -47,7 +87,8 @@ final class ImageStream: Sendable {
         do {
             try header.withUnsafeBytes { try sink.write($0) }
             while true {
-                let count = read(descriptor, buffer.baseAddress, capacity)
+                let walking = walking
+                let count = read(descriptor, buffer.baseAddress, walking ? Pace.chunk : capacity)
                 if count == 0 { break }
                 if count < 0 {
                     if errno == EINTR { continue }
@@ -56,6 +97,7 @@ final class ImageStream: Sendable {
                 }
                 try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
                 total += UInt64(count)
+                if walking { usleep(Pace.rest) }
             }
             end(.complete(bytes: total))
         } catch {
@@ -75,7 +117,10 @@ final class ImageStream: Sendable {
     }
 
     /// Makes reading end, from any thread.
-    func cancel() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    func cancel() {
+        fullSpeed()
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
 
     private static func result(_ end: End) -> Result<UInt64, HypervisorError> {
         switch end {

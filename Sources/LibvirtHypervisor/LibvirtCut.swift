@@ -74,6 +74,7 @@ final class LibvirtCut: PreparedCut {
             switch method {
             case .background: try awaitRunning(domain)
             case .paused:
+                stream.fullSpeed()
                 try awaitImage(of: domain)
                 try domain.monitor(#"{"execute":"cont"}"#)
             }
@@ -165,7 +166,10 @@ final class LibvirtCut: PreparedCut {
         logger.critical("VM could not be resumed", metadata: ["vm": "\(uuid)"])
     }
 
+    func hurry() { stream.fullSpeed() }
+
     func imageComplete() async throws(HypervisorError) {
+        stream.fullSpeed()
         let bytes = try await stream.bytesAtEnd()
         let (status, error) = try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: self.uuid, on: handle)

@@ -6,7 +6,7 @@ import SnapshotProtocol
 import Testing
 import WireProtocol
 
-@Suite struct AuthorizationTests {
+@Suite(.timeLimit(.minutes(2))) struct AuthorizationTests {
     @Test func anAgentCannotClaimAnotherHostsName() async throws {
         try await ManagerFixture.with { fixture in
             _ = try await fixture.agent("pc2", machines: [])

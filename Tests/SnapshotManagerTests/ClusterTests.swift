@@ -4,7 +4,7 @@ import SnapshotProtocol
 import Testing
 import WireProtocol
 
-@Suite struct ClusterTests {
+@Suite(.timeLimit(.minutes(2))) struct ClusterTests {
     private func names(_ texts: String...) -> [MemberName] { texts.map { MemberName($0) } }
 
     @Test func aVMBelongsToOneClusterAtMost() async throws {

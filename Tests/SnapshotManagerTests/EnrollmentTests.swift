@@ -6,7 +6,7 @@ import SnapshotProtocol
 import Testing
 import WireProtocol
 
-@Suite struct EnrollmentTests {
+@Suite(.timeLimit(.minutes(2))) struct EnrollmentTests {
     /// The failures with which an enrolment is refused.
     private func refusal(_ token: EnrollmentToken, port: Int) async -> [Failure] {
         do {

@@ -6,7 +6,7 @@ import SnapshotStore
 import Testing
 import WireProtocol
 
-@Suite struct RestoreTests {
+@Suite(.timeLimit(.minutes(2))) struct RestoreTests {
     /// A sealed snapshot of `a` on pc1 and `b` on pc2, both switched off by now.
     private func withSnapshot(
         reactions: [FakeAgent.Step: FakeAgent.Reaction] = [:],

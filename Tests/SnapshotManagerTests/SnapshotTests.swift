@@ -7,7 +7,7 @@ import SnapshotStore
 import Testing
 import WireProtocol
 
-@Suite struct SnapshotTests {
+@Suite(.timeLimit(.minutes(2))) struct SnapshotTests {
     /// Two hosts, three VMs, one cluster `web`.
     private func withCluster(
         reactions: [FakeAgent.Step: FakeAgent.Reaction] = [:],

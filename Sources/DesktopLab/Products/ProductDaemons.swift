@@ -8,6 +8,9 @@ struct ProductDaemons: Sendable {
     let agent: String
     let client: String
 
+    /// Ahead of the guests' emulation, as the units of both daemons have it.
+    private let ahead = ["nice", "-n", "-10"]
+
     private static let patience = Duration.seconds(60)
 
     init(_ configuration: LabConfiguration) throws {
@@ -31,7 +34,8 @@ struct ProductDaemons: Sendable {
             ])
         let log = folders.log("manager")
         let daemon = try DaemonProcess.start(
-            enter + [manager, "run", "--config", "\(folders.manager)/manager.yaml"], role: "manager", log: log)
+            enter + ahead + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
+            role: "manager", log: log, environment: ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"])
         try await record(daemon)
         try await wait(for: "the manager", daemon, log) { try await self.agents() != nil }
     }
@@ -49,7 +53,7 @@ struct ProductDaemons: Sendable {
         try await Command.require(enter + [agent, "enroll", "--config", configuration, "--token", token])
         let log = folders.log("agent-\(host)")
         let daemon = try DaemonProcess.start(
-            enter + [agent, "run", "--config", configuration], role: "agent of \(host)", log: log)
+            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"], role: "agent of \(host)", log: log)
         try await record(daemon)
         try await wait(for: "the agent of \(host)", daemon, log) { try await self.agents()?.contains(host) ?? false }
     }

@@ -63,7 +63,7 @@ package final class EpochRunner: Sendable {
             let passed = origin.duration(to: .now) / .milliseconds(1)
             let before = machine.phase
             let actions = machine.handle(event, at: Tick(UInt64(passed)))
-            if machine.phase != before { logger.debug("phase", metadata: ["phase": "\(machine.phase)"]) }
+            if machine.phase != before { logger.debug("phase", metadata: ["phase": "\(machine.phase)", "ms": "\(passed)"]) }
             if perform(actions) { break }
         }
         continuation.finish()
