@@ -93,22 +93,22 @@ let package = Package(
             name: "SnapshotManager",
             dependencies: [
                 "SnapshotProtocol", "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grdb,
-                grpcCore, grpcTransport, locks, logging, serviceLifecycle, swiftASN1,
+                grpcCore, grpcTransport, locks, logging, protobuf, serviceLifecycle, swiftASN1,
             ],
             swiftSettings: strict),
         .target(
-            name: "ManagerClient", dependencies: ["WireProtocol", grpcCore, grpcTransport], swiftSettings: strict),
+            name: "ManagerClient",
+            dependencies: ["SnapshotProtocol", "WireProtocol", grpcCore, grpcTransport, protobuf],
+            swiftSettings: strict),
         .target(
-            name: "HoldfastCommands", dependencies: ["ManagerClient", "WireProtocol", argumentParser],
+            name: "HoldfastCommands",
+            dependencies: ["ManagerClient", "SnapshotProtocol", "WireProtocol", argumentParser, locks],
             swiftSettings: strict),
 
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: [
-                "ManagerClient", "WireProtocol", "SnapshotStore", "Hypervisor", "LibvirtHypervisor", locks, logging,
-                subprocess,
-            ],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
@@ -135,6 +135,21 @@ let package = Package(
         .testTarget(
             name: "SnapshotStoreTests", dependencies: ["SnapshotStore", "SnapshotProtocol", "Packets", crypto],
             swiftSettings: strict),
+        .testTarget(
+            name: "WireProtocolTests", dependencies: ["WireProtocol", "SnapshotProtocol", grpcCore, protobuf],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SnapshotManagerTests",
+            dependencies: [
+                "SnapshotManager", "SnapshotStore", "SnapshotProtocol", "WireProtocol", "ManagerClient", certificates,
+                configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf, serviceLifecycle, swiftASN1,
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HoldfastCommandsTests",
+            dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
+            swiftSettings: strict),
+        .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
     ]

@@ -23,7 +23,7 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
 
     package init(
         desktops: Int = 3, machines: Int = 4, memory: Int = 128,
-        directory: String = LabConfiguration.defaultDirectory, rate: Int = 262_144, mixesFamilies: Bool = true,
+        directory: String = LabConfiguration.defaultDirectory, rate: Int = 131_072, mixesFamilies: Bool = true,
         guestOptions: [String] = [], startsProducts: Bool = true, executables: String? = nil
     ) {
         self.desktops = desktops

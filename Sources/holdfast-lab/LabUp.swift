@@ -16,7 +16,7 @@ struct LabUp: AsyncParsableCommand {
     var memory = 128
 
     @Option(help: "Bytes a second in each direction of each bulk connection between machines.")
-    var rate = 262_144
+    var rate = 131_072
 
     @Flag(inversion: .prefixedNo, help: "Start a manager, and an agent on each desktop.")
     var agents = true

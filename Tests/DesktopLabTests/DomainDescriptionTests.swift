@@ -21,7 +21,7 @@ import Testing
         let words = description(.tcg).commandLine.split(separator: " ")
         #expect(words.contains("hf.index=2"))
         #expect(words.contains("hf.members=4"))
-        #expect(words.contains("hf.rate=262144"))
+        #expect(words.contains("hf.rate=131072"))
         #expect(words.contains("hf.ping=5"))
     }
 

@@ -54,7 +54,11 @@ package final class RestoreRunner: Sendable {
         case .start(let name):
             piece(of: name) {
                 guard let machine = self.loaded(name) else { return }
+                let told = WallClock.now()
                 try await self.services.hypervisor.resume(machine.uuid)
+                self.services.logger.debug(
+                    "member runs",
+                    metadata: ["vm": "\(name)", "told_us": "\(told / 1000)", "ran_us": "\(WallClock.now() / 1000)"])
                 self.feed(.memberStarted(name))
             }
         case .discard(let name): discard(name)

@@ -6,7 +6,7 @@ struct Settings {
     var index = 1
     var members = 1
     /// Bytes a second, in each direction of each bulk connection.
-    var rate: UInt64 = 262_144
+    var rate: UInt64 = 131_072
     /// Between two exchanges of a ping-pong.
     var pingInterval: UInt64 = 20_000_000
     /// Between two portions of a bulk stream.
