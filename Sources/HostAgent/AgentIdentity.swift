@@ -55,7 +55,8 @@ package struct AgentIdentity: Sendable {
     }
 
     private static func cannotWrite(_ path: String) -> Failure {
-        Failure(.noRights, "Could not write \(path): \(String(cString: strerror(errno))). Run this as the agent's user.")
+        Failure(
+            .noRights, "Could not write \(path): \(String(cString: strerror(errno))). Run this as the agent's user.")
     }
 
     /// Trades a one-time token for a certificate. The private key never leaves this machine.

@@ -47,6 +47,7 @@ package actor HostAgent: Service {
             while !Task.isCancelled {
                 do {
                     try await services.hypervisor.recover(workspace: services.configuration.workspace)
+                    try await RestoreJournal.recover(services)
                     return
                 } catch {
                     if !announced { services.logger.error("recovery is waiting", metadata: ["error": "\(error)"]) }

@@ -144,11 +144,9 @@ package protocol PreparedCut: Sendable {
     /// When it throws (also when `whileFrozen` throws), the guest runs.
     func perform(whileFrozen: @escaping @Sendable () throws -> Void) async throws(HypervisorError) -> CutTimes
 
-    /// No member is held any more: the image may take what processor time it wants from here on. Until then it must
-    /// leave the processor to the cuts of others.
-    func hurry()
-
-    /// Waits until the whole image has been written into the sink that was given at preparation.
+    /// Waits until the whole image has been written into the sink that was given at preparation. Called once the
+    /// gates are open: until then the image leaves the processor to the cuts of others, from here on it moves at full
+    /// speed.
     func imageComplete() async throws(HypervisorError)
 
     /// The disks as they stood at the cut. Empty before `perform`.

@@ -10,6 +10,21 @@ struct DiskMerge {
     let logger: Logger
 
     func restore(_ journal: CutJournal, in workspace: String) async throws(HypervisorError) {
+        for _ in 0..<Self.retries {
+            do throws(HypervisorError) {
+                return try await restoreOnce(journal, in: workspace)
+            } catch {
+                // A VM that dies meanwhile is merged another way, once libvirt has noticed.
+                logger.warning("disks not yet merged", metadata: ["vm": "\(journal.uuid)", "error": "\(error)"])
+                try? await Task.sleep(for: .milliseconds(500))
+            }
+        }
+        try await restoreOnce(journal, in: workspace)
+    }
+
+    private static let retries = 3
+
+    private func restoreOnce(_ journal: CutJournal, in workspace: String) async throws(HypervisorError) {
         let off: [CutJournal.Overlay] = try await connection.run { handle throws(HypervisorError) in
             let domain: LibvirtDomain
             do throws(HypervisorError) {
@@ -34,12 +49,10 @@ struct DiskMerge {
         let diverted = journal.overlays.filter { overlay in
             description.disks.contains { $0.target == overlay.target && $0.path == overlay.overlay }
         }
-        switch try domain.state() {
-        case .running, .paused:
-            for overlay in diverted { try commit(overlay, on: domain) }
-            return []
-        case .off, .other: return diverted
-        }
+        // Not by the state: a VM that sleeps or has crashed may still have its process, which holds the files.
+        guard try domain.isActive() else { return diverted }
+        for overlay in diverted { try commit(overlay, on: domain) }
+        return []
     }
 
     private static func commit(
@@ -79,7 +92,7 @@ struct DiskMerge {
             let text = try domain.xml(VIR_DOMAIN_XML_SECURE, VIR_DOMAIN_XML_INACTIVE)
             let description = try DomainDescription(text)
             guard description.disks.contains(where: { $0.path == overlay.overlay }) else { return }
-            try description.replaceDisks([overlay.target: overlay.original])
+            try description.replaceDisks([overlay.target: overlay.original], format: overlay.originalFormat)
             guard let defined = virDomainDefineXML(handle.pointer, description.xml) else {
                 throw LibvirtFailure.last().error(doing: "give \(uuid) its disk back")
             }

@@ -12,6 +12,8 @@ struct DomainDescription {
         } catch {
             throw .failed("libvirt's description of a VM is not well-formed XML: \(error.localizedDescription).")
         }
+        // libvirt writes none; in a stored description it could make the parser, or libvirt, read other files.
+        guard document.dtd == nil else { throw .failed("A VM's description must not have a document type.") }
     }
 
     private func elements(_ path: String, in node: XMLNode? = nil) -> [XMLElement] {
@@ -27,30 +29,52 @@ struct DomainDescription {
 
     var memory: UInt64 {
         let kibibytes = elements("/domain/memory").first?.stringValue.flatMap { UInt64($0) } ?? 0
-        return kibibytes * 1024
+        let (bytes, overflow) = kibibytes.multipliedReportingOverflow(by: 1024)
+        return overflow ? 0 : bytes
     }
 
     var nics: [VirtualMachine.NIC] {
         elements("/domain/devices/interface").map { interface in
             let target = attribute("dev", of: "./target", in: interface)
-            let kind = interface.attribute(forName: "type")?.stringValue ?? "unknown"
-            // Only these kinds have a tap that is a port of a Linux bridge; macvtap and user-mode NICs have not.
-            let bridged = kind == "bridge" || kind == "network"
+            var kind = interface.attribute(forName: "type")?.stringValue ?? "unknown"
+            // A bridge of Open vSwitch is none of Linux's.
+            if attribute("type", of: "./virtualport", in: interface) == "openvswitch" { kind = "openvswitch" }
+            // Only these kinds have a tap that is a port of a Linux bridge; macvtap and user-mode NICs have not. A
+            // libvirt network may stand for either, and says so by naming its bridge.
+            let source = attribute("bridge", of: "./source", in: interface)
+            let bridge = kind == "bridge" || kind == "network" ? source : nil
             return VirtualMachine.NIC(
                 mac: (attribute("address", of: "./mac", in: interface) ?? "").lowercased(),
-                tap: bridged ? target : nil,
-                bridge: bridged ? attribute("bridge", of: "./source", in: interface) : nil,
-                kind: kind)
+                tap: bridge == nil ? nil : target, bridge: bridge, kind: kind)
         }
     }
 
     var disks: [VirtualMachine.Disk] {
-        elements("/domain/devices/disk[not(@device) or @device='disk']").map { disk in
+        // A LUN or a floppy is written as a disk is; a drive without a medium holds nothing.
+        elements("/domain/devices/disk[not(@device='cdrom') and not(@device='floppy' and not(source))]").map { disk in
             VirtualMachine.Disk(
                 target: attribute("dev", of: "./target", in: disk) ?? "",
                 path: attribute("file", of: "./source", in: disk),
                 format: attribute("type", of: "./driver", in: disk) ?? "raw",
                 readOnly: !elements("./readonly", in: disk).isEmpty)
+        }
+    }
+
+    var uuid: String? { elements("/domain/uuid").first?.stringValue?.lowercased() }
+
+    var emulator: String? { elements("/domain/devices/emulator").first?.stringValue }
+
+    /// The guest's processor: how it is chosen, its model if one is named, and the element itself.
+    var processor: (mode: String?, model: String?, xml: String)? {
+        guard let element = elements("/domain/cpu").first else { return nil }
+        let model = elements("./model", in: element).first?.stringValue
+        return (element.attribute(forName: "mode")?.stringValue, model, element.xmlString)
+    }
+
+    /// Of the description of what a host can run: whether it offers such a mode of processor.
+    func offersProcessorMode(_ mode: String) -> Bool {
+        elements("/domainCapabilities/cpu/mode[@supported='yes']").contains {
+            $0.attribute(forName: "name")?.stringValue == mode
         }
     }
 
@@ -71,10 +95,20 @@ struct DomainDescription {
         for device in elements("/domain/devices/hostdev") {
             found.append("a host device (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
         }
+        for device in elements("/domain/devices/interface[@type='hostdev' or @type='vdpa']") {
+            found.append("a network card of the host (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
+        }
         for device in elements("/domain/devices/filesystem") {
             found.append("a shared folder (\(attribute("dir", of: "./target", in: device) ?? "filesystem"))")
         }
         if !elements("/domain/devices/shmem").isEmpty { found.append("memory shared with the host (shmem)") }
+        for disk in elements("/domain/devices/disk[shareable and not(readonly)]") {
+            found.append("disk \(attribute("dev", of: "./target", in: disk) ?? "?"), which other VMs may write too")
+        }
+        for disk in elements("/domain/devices/disk[mirror]") {
+            found.append("a copy or merge of disk \(attribute("dev", of: "./target", in: disk) ?? "?") under way")
+        }
+        if !elements("/domain/devices/tpm/backend[@type='passthrough']").isEmpty { found.append("the host's TPM") }
         return found
     }
 
@@ -85,8 +119,8 @@ struct DomainDescription {
         return nil
     }
 
-    /// Points disks at other files. `files` is by target name; every one must exist.
-    func replaceDisks(_ files: [String: String]) throws(HypervisorError) {
+    /// Points disks at other files, all of one format. `files` is by target name; every one must exist.
+    func replaceDisks(_ files: [String: String], format: String = "qcow2") throws(HypervisorError) {
         for (target, path) in files {
             let found = elements("/domain/devices/disk").first { attribute("dev", of: "./target", in: $0) == target }
             guard let disk = found else {
@@ -94,10 +128,14 @@ struct DomainDescription {
             }
             for source in elements("./source", in: disk) { source.detach() }
             for backing in elements("./backingStore", in: disk) { backing.detach() }
-            for driver in elements("./driver", in: disk) {
-                driver.removeAttribute(forName: "type")
-                driver.addAttribute(Self.attribute("type", "qcow2"))
+            // Without a format libvirt takes the file for a raw one.
+            let driver = elements("./driver", in: disk).first ?? XMLElement(name: "driver")
+            if driver.parent == nil {
+                driver.addAttribute(Self.attribute("name", "qemu"))
+                disk.addChild(driver)
             }
+            driver.removeAttribute(forName: "type")
+            driver.addAttribute(Self.attribute("type", format))
             disk.removeAttribute(forName: "type")
             disk.addAttribute(Self.attribute("type", "file"))
             let source = XMLElement(name: "source")

@@ -14,7 +14,11 @@ final class ImageStream: Sendable {
         var end: End?
         /// QEMU's end, kept until full speed so that its buffer can be made larger then.
         var remote: Int32?
-        var waiter: CheckedContinuation<Result<UInt64, HypervisorError>, Never>?
+        var cancelled = false
+        var waiters: [CheckedContinuation<Result<UInt64, HypervisorError>, Never>] = []
+        /// Whether the thread that writes into the sink is there.
+        var moving = false
+        var idleWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let descriptor: Int32
@@ -70,10 +74,28 @@ final class ImageStream: Sendable {
 
     /// Starts the thread that moves bytes from the socket into `sink`, after `header`.
     func start(header: [UInt8], into sink: any ByteSink) {
+        state.withLockedValue { $0.moving = true }
         Thread.detachNewThread {
             // Behind everything else: while the image is moved and hashed, other members may still be held.
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
             self.move(header: header, into: sink)
+            let waiters = self.state.withLockedValue { state in
+                state.moving = false
+                defer { state.idleWaiters = [] }
+                return state.idleWaiters
+            }
+            for waiter in waiters { waiter.resume() }
+        }
+    }
+
+    /// Waits until nothing is written into the sink any more, so that its owner may put it away.
+    func idle() async {
+        await withCheckedContinuation { continuation in
+            let moving = state.withLockedValue { state in
+                if state.moving { state.idleWaiters.append(continuation) }
+                return state.moving
+            }
+            if !moving { continuation.resume() }
         }
     }
 
@@ -95,6 +117,7 @@ final class ImageStream: Sendable {
                     end(.failed("reading the image failed: \(String(cString: strerror(errno)))"))
                     return
                 }
+                if state.withLockedValue(\.cancelled) { return }
                 try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
                 total += UInt64(count)
                 if walking { usleep(Pace.rest) }
@@ -107,17 +130,26 @@ final class ImageStream: Sendable {
         }
     }
 
+    /// The first end counts: after a cancellation, for instance, the socket ends too.
     private func end(_ end: End) {
-        let waiter = state.withLockedValue { state in
+        let waiters = state.withLockedValue { state in
             if state.end == nil { state.end = end }
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        waiter?.resume(returning: Self.result(end))
+        for waiter in waiters { waiter.resume(returning: Self.result(end)) }
     }
 
-    /// Makes reading end, from any thread.
+    var isComplete: Bool {
+        state.withLockedValue { state in
+            if case .complete = state.end { true } else { false }
+        }
+    }
+
+    /// Gives the image up, from any thread: what waits for its end fails at once.
     func cancel() {
+        state.withLockedValue { $0.cancelled = true }
+        end(.failed("the image was given up"))
         fullSpeed()
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
@@ -129,11 +161,11 @@ final class ImageStream: Sendable {
         }
     }
 
-    /// Waits for the end of the stream. Called once.
+    /// Waits for the end of the stream.
     func bytesAtEnd() async throws(HypervisorError) -> UInt64 {
         let result: Result<UInt64, HypervisorError> = await withCheckedContinuation { continuation in
             let end: End? = state.withLockedValue { state in
-                if state.end == nil { state.waiter = continuation }
+                if state.end == nil { state.waiters.append(continuation) }
                 return state.end
             }
             if let end { continuation.resume(returning: Self.result(end)) }

@@ -7,12 +7,23 @@ import NIOConcurrencyHelpers
 /// One cut of one libvirt domain: pause, divert the disks into overlays, start the image, run again.
 final class LibvirtCut: PreparedCut {
     private struct State: Sendable {
-        var performed = false
-        var diverted = false
-        var ended = false
+        enum Phase: Sendable {
+            case prepared
+            case performing
+            case performed
+            case failed
+        }
+
+        var phase = Phase.prepared
         var frozenDisks: [FrozenDisk] = []
-        var capabilitySet: Bool
+        /// What ends the cut; both ends share it, and whoever comes second waits for the first.
+        var ending: Task<Void, Never>?
+        /// The ending, while it waits for a cut that is just being made.
+        var waiter: CheckedContinuation<Void, Never>?
     }
+
+    /// One name for all cuts: QEMU puts a new descriptor in the place of one that a killed agent left.
+    static let descriptorName = "holdfast-image"
 
     let method: CutMethod
     private let uuid: String
@@ -21,13 +32,12 @@ final class LibvirtCut: PreparedCut {
     private let journal: CutJournal
     private let otherDisks: [String]
     private let stream: ImageStream
-    private let descriptorName: String
     private let logger: Logger
-    private let state: NIOLockedValueBox<State>
+    private let state = NIOLockedValueBox(State())
 
     init(
         uuid: String, method: CutMethod, workspace: String, connection: LibvirtConnection, journal: CutJournal,
-        otherDisks: [String], stream: ImageStream, descriptorName: String, logger: Logger
+        otherDisks: [String], stream: ImageStream, logger: Logger
     ) {
         self.uuid = uuid
         self.method = method
@@ -36,9 +46,7 @@ final class LibvirtCut: PreparedCut {
         self.journal = journal
         self.otherDisks = otherDisks
         self.stream = stream
-        self.descriptorName = descriptorName
         self.logger = logger
-        state = NIOLockedValueBox(State(capabilitySet: method == .background))
     }
 
     var frozenDisks: [FrozenDisk] { state.withLockedValue(\.frozenDisks) }
@@ -46,10 +54,38 @@ final class LibvirtCut: PreparedCut {
     // MARK: The cut
 
     func perform(whileFrozen: @escaping @Sendable () throws -> Void) async throws(HypervisorError) -> CutTimes {
-        try await connection.run { handle throws(HypervisorError) in
-            let domain = try LibvirtDomain(uuid: self.uuid, on: handle)
-            return try self.perform(on: domain, whileFrozen: whileFrozen)
+        let begins = state.withLockedValue { state in
+            guard state.phase == .prepared, state.ending == nil else { return false }
+            state.phase = .performing
+            return true
         }
+        guard begins else { throw .failed("The cut of \(uuid) was made or given up before.") }
+        do throws(HypervisorError) {
+            let times = try await connection.run { handle throws(HypervisorError) in
+                let domain = try LibvirtDomain(uuid: self.uuid, on: handle)
+                return try self.perform(on: domain, whileFrozen: whileFrozen)
+            }
+            ended(.performed)
+            return times
+        } catch {
+            ended(.failed)
+            throw error
+        }
+    }
+
+    private func ended(_ phase: State.Phase) {
+        let waiter = state.withLockedValue { state in
+            state.phase = phase
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    var isGivenUp: Bool { state.withLockedValue { $0.ending != nil } }
+
+    private func throwIfGivenUp() throws(HypervisorError) {
+        if isGivenUp { throw .failed("The cut of \(uuid) was given up.") }
     }
 
     private func perform(
@@ -64,13 +100,15 @@ final class LibvirtCut: PreparedCut {
         do throws(HypervisorError) {
             // QEMU's own command rather than virDomainSuspend: a third of its time, and libvirt follows by the event.
             try domain.monitor(#"{"execute":"stop"}"#)
+            try throwIfGivenUp()
             try divertDisks(of: domain)
             do {
                 try whileFrozen()
             } catch {
                 throw .failed("The cut of \(domain.name) was given up while it was frozen: \(error)")
             }
-            try domain.monitor(#"{"execute":"migrate","arguments":{"uri":"fd:\#(descriptorName)"}}"#)
+            try throwIfGivenUp()
+            try domain.monitor(#"{"execute":"migrate","arguments":{"uri":"fd:\#(Self.descriptorName)"}}"#)
             switch method {
             case .background: try awaitRunning(domain)
             case .paused:
@@ -79,11 +117,10 @@ final class LibvirtCut: PreparedCut {
                 try domain.monitor(#"{"execute":"cont"}"#)
             }
         } catch {
-            letRun(domain)
+            waking.letRun()
             throw error
         }
         let endedAt = WallClock.now()
-        state.withLockedValue { $0.performed = true }
         return CutTimes(startedAt: startedAt, endedAt: endedAt, pause: pause(events, startedAt, endedAt))
     }
 
@@ -117,15 +154,13 @@ final class LibvirtCut: PreparedCut {
         let frozen = journal.overlays.map {
             FrozenDisk(target: $0.target, path: $0.original, format: $0.originalFormat)
         }
-        state.withLockedValue { state in
-            state.diverted = true
-            state.frozenDisks = frozen
-        }
+        state.withLockedValue { $0.frozenDisks = frozen }
     }
 
     /// QEMU lets the guest run by itself once the capture has begun; waits for that.
     private func awaitRunning(_ domain: borrowing LibvirtDomain) throws(HypervisorError) {
         for attempt in 0..<1_000 {
+            try throwIfGivenUp()
             let answer = try domain.monitor(#"{"execute":"query-status"}"#)
             if MonitorAnswer.runState(in: answer) == "running" { return }
             let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
@@ -139,6 +174,7 @@ final class LibvirtCut: PreparedCut {
 
     private func awaitImage(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
         while true {
+            try throwIfGivenUp()
             let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
             switch migration.status {
             case "completed": return
@@ -149,26 +185,12 @@ final class LibvirtCut: PreparedCut {
         }
     }
 
-    /// The guest runs, whatever it takes; a guest whose process is gone cannot, and that is all that is accepted.
-    private func letRun(_ domain: borrowing LibvirtDomain) {
-        _ = try? domain.monitor(#"{"execute":"migrate_cancel"}"#)
-        for _ in 0..<100 {
-            guard let state = try? domain.state(), state == .paused || state == .running else { return }
-            if state == .running,
-                let answer = try? domain.monitor(#"{"execute":"query-status"}"#),
-                MonitorAnswer.runState(in: answer) == "running"
-            {
-                return
-            }
-            _ = try? domain.monitor(#"{"execute":"cont"}"#)
-            usleep(20_000)
-        }
-        logger.critical("VM could not be resumed", metadata: ["vm": "\(uuid)"])
-    }
-
-    func hurry() { stream.fullSpeed() }
+    private var waking: GuestWaking { GuestWaking(uuid: uuid, connection: connection, logger: logger) }
 
     func imageComplete() async throws(HypervisorError) {
+        guard state.withLockedValue({ $0.phase == .performed }) else {
+            throw .failed("There is no image of \(uuid): the cut was not made.")
+        }
         stream.fullSpeed()
         let bytes = try await stream.bytesAtEnd()
         let (status, error) = try await connection.run { handle throws(HypervisorError) in
@@ -188,38 +210,55 @@ final class LibvirtCut: PreparedCut {
 
     // MARK: The end
 
-    func finish() async { await end(cancellingImage: false) }
+    func finish() async { await end(givingUp: !stream.isComplete) }
 
-    func abandon() async {
-        stream.cancel()
-        await end(cancellingImage: true)
+    func abandon() async { await end(givingUp: true) }
+
+    private func end(givingUp: Bool) async {
+        let ending = state.withLockedValue { state in
+            // A task of its own: a caller that is cancelled must not end the merge halfway.
+            let ending = state.ending ?? Task { await self.putRight(givingUp: givingUp) }
+            state.ending = ending
+            return ending
+        }
+        await ending.value
     }
 
-    private func end(cancellingImage: Bool) async {
-        let first = state.withLockedValue { state in
-            defer { state.ended = true }
-            return !state.ended
-        }
-        guard first else { return }
+    private func putRight(givingUp: Bool) async {
+        if givingUp { stream.cancel() }
+        await cutMadeOrFailed()
         do {
             try await connection.run { handle throws(HypervisorError) in
-                let domain = try LibvirtDomain(uuid: self.uuid, on: handle)
-                let state = try domain.state()
-                guard state == .running || state == .paused else { return }
-                if cancellingImage { self.letRun(domain) }
-                self.forgetImage(of: domain)
+                if givingUp { self.waking.letRun() }
+                guard let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() else {
+                    return
+                }
+                Self.forgetImage(of: domain)
             }
             try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
         } catch {
             // The journal stays: recovery tries again when the agent starts and before the next cut.
             logger.error("disks of a VM still diverted", metadata: ["vm": "\(uuid)", "error": "\(error)"])
         }
+        await stream.idle()
     }
 
-    /// Takes back what preparation has set in QEMU.
-    private func forgetImage(of domain: borrowing LibvirtDomain) {
+    /// Waits while the cut is being made, which ends soon: its own steps see that it was given up. Otherwise the
+    /// disks could be diverted after they were put right.
+    private func cutMadeOrFailed() async {
+        await withCheckedContinuation { continuation in
+            let waits = state.withLockedValue { state in
+                if state.phase == .performing { state.waiter = continuation }
+                return state.phase == .performing
+            }
+            if !waits { continuation.resume() }
+        }
+    }
+
+    /// Takes back what a preparation has set in QEMU.
+    static func forgetImage(of domain: borrowing LibvirtDomain) {
         _ = try? domain.monitor(#"{"execute":"closefd","arguments":{"fdname":"\#(descriptorName)"}}"#)
-        if state.withLockedValue(\.capabilitySet) { Self.setBackground(false, on: domain) }
+        setBackground(false, on: domain)
     }
 
     @discardableResult

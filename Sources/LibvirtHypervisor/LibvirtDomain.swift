@@ -1,5 +1,5 @@
-import Glibc
 import CLibvirt
+import Glibc
 import Hypervisor
 
 /// A reference to one domain, released with the value.
@@ -36,6 +36,13 @@ struct LibvirtDomain: ~Copyable {
         case VIR_DOMAIN_SHUTOFF: return .off
         default: return .other
         }
+    }
+
+    /// Whether it has a process, in whatever state.
+    func isActive() throws(HypervisorError) -> Bool {
+        let answer = virDomainIsActive(pointer)
+        guard answer >= 0 else { throw LibvirtFailure.last().error(doing: "see whether \(name) is active") }
+        return answer == 1
     }
 
     /// The description, with the live state's device names unless flags say otherwise.

@@ -22,25 +22,31 @@ package final class LibvirtDriver: HypervisorDriver {
     // MARK: What there is
 
     package func machines() async throws(HypervisorError) -> [VirtualMachine] {
-        try await connection.run { handle throws(HypervisorError) in
+        try await connection.run { [logger] handle throws(HypervisorError) in
             var list: UnsafeMutablePointer<virDomainPtr?>?
             let count = virConnectListAllDomains(handle.pointer, &list, 0)
             guard count >= 0, let list else { throw LibvirtFailure.last().error(doing: "list the VMs") }
-            defer { free(list) }
+            defer {
+                for index in 0..<Int(count) { if let left = list[index] { virDomainFree(left) } }
+                free(list)
+            }
             var machines: [VirtualMachine] = []
-            var failure: HypervisorError?
             for index in 0..<Int(count) {
                 guard let pointer = list[index] else { continue }
+                list[index] = nil
                 let domain = LibvirtDomain(owning: pointer, on: handle)
                 do throws(HypervisorError) {
                     machines.append(try Self.describe(domain))
                 } catch {
+                    switch error {
+                    // Half a list would look like the whole one.
+                    case .unavailable: throw error
                     // One that was undefined while we looked is no reason to show nothing.
-                    if case .unknownMachine = error { continue }
-                    failure = error
+                    case .unknownMachine: continue
+                    default: logger.warning("VM left out of the list", metadata: ["error": "\(error)"])
+                    }
                 }
             }
-            if let failure, machines.isEmpty { throw failure }
             return machines.sorted { $0.name < $1.name }
         }
     }
@@ -100,15 +106,14 @@ package final class LibvirtDriver: HypervisorDriver {
             }
             let (stream, remote) = try ImageStream.pair()
             defer { close(remote) }
-            let descriptorName = "holdfast-\(getpid())"
             let method = try await handOver(
-                remote, as: descriptorName, to: uuid, memoryNeedsPause: description.memoryNeedsPause)
+                remote, to: uuid, memoryNeedsPause: description.memoryNeedsPause)
             stream.start(header: SaveImage.header(description: text), into: sink)
             let diverted = Set(journal.overlays.map(\.target))
             return LibvirtCut(
                 uuid: uuid, method: method, workspace: workspace, connection: connection, journal: journal,
                 otherDisks: machine.disks.map(\.target).filter { !diverted.contains($0) }, stream: stream,
-                descriptorName: descriptorName, logger: logger)
+                logger: logger)
         } catch {
             for overlay in journal.overlays { unlink(overlay.overlay) }
             journal.remove(from: workspace)
@@ -136,12 +141,18 @@ package final class LibvirtDriver: HypervisorDriver {
     /// Gives QEMU its end of the image socket and chooses the method. By descriptor and not by path, so that neither
     /// seccomp, AppArmor nor file ownership stand between QEMU and the agent.
     private func handOver(
-        _ descriptor: Int32, as name: String, to uuid: String, memoryNeedsPause: String?
+        _ descriptor: Int32, to uuid: String, memoryNeedsPause: String?
     ) async throws(HypervisorError) -> CutMethod {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            // What QEMU itself knows of its devices; it would say so only when the guest is frozen already.
+            let answer = try domain.monitor(#"{"execute":"query-migrate"}"#)
+            if let reason = MonitorAnswer.blockers(in: answer).first {
+                throw .unsupported("QEMU cannot save the state of \(domain.name): \(reason).")
+            }
             try domain.monitor(
-                #"{"execute":"getfd","arguments":{"fdname":"\#(name)"}}"#, descriptor: descriptor)
+                #"{"execute":"getfd","arguments":{"fdname":"\#(LibvirtCut.descriptorName)"}}"#,
+                descriptor: descriptor)
             // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
             try domain.monitor(#"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":1099511627776}}"#)
             if let memoryNeedsPause { return .paused(reason: memoryNeedsPause) }
@@ -155,15 +166,24 @@ package final class LibvirtDriver: HypervisorDriver {
     // MARK: Restore
 
     package func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
-        let description = try DomainDescription(request.description)
-        try description.replaceDisks(request.disks)
-        let text = description.xml
         try await connection.run { handle throws(HypervisorError) in
-            if let existing = try? LibvirtDomain(uuid: request.uuid, on: handle), try existing.state() != .off {
+            let description: DomainDescription
+            do throws(HypervisorError) {
+                description = try DomainDescription(request.description)
+            } catch {
+                throw .cannotLoad("The stored description of \(request.name) is damaged (\(error)).")
+            }
+            guard description.uuid == request.uuid.lowercased() else {
+                throw .cannotLoad(
+                    "The stored description of \(request.name) is of the VM \(description.uuid ?? "without a UUID").")
+            }
+            try description.replaceDisks(request.disks)
+            if let existing = try? LibvirtDomain(uuid: request.uuid, on: handle), try existing.isActive() {
                 throw .cannotLoad("\(request.name) runs here already; stop it before it is loaded from a snapshot.")
             }
+            try HostFitness(connection: handle).check(description, name: request.name)
             let flags = VIR_DOMAIN_SAVE_PAUSED.rawValue
-            guard virDomainRestoreFlags(handle.pointer, request.image, text, flags) == 0 else {
+            guard virDomainRestoreFlags(handle.pointer, request.image, description.xml, flags) == 0 else {
                 let failure = LibvirtFailure.last()
                 throw .cannotLoad("libvirt could not load \(request.name): \(failure.message).")
             }
@@ -179,7 +199,11 @@ package final class LibvirtDriver: HypervisorDriver {
     package func resume(_ uuid: String) async throws(HypervisorError) {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)
-            if try domain.state() == .running { return }
+            let state = try domain.state()
+            if state == .running { return }
+            guard try domain.isActive() else {
+                throw .notRunning("\(domain.name) is off and cannot be resumed.", state: state.rawValue)
+            }
             try domain.resume()
         }
     }
@@ -230,17 +254,23 @@ package final class LibvirtDriver: HypervisorDriver {
     }
 
     private func recover(workspace: String, only uuid: String?) async throws(HypervisorError) {
+        var failure: HypervisorError?
         for journal in CutJournal.all(in: workspace) where uuid == nil || journal.uuid == uuid {
             logger.notice("putting right what a killed agent left", metadata: ["vm": "\(journal.uuid)"])
-            try await connection.run { handle throws(HypervisorError) in
-                guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle) else { return }
-                let state = try domain.state()
-                guard state == .running || state == .paused else { return }
-                _ = try? domain.monitor(#"{"execute":"migrate_cancel"}"#)
-                if state == .paused { _ = try? domain.monitor(#"{"execute":"cont"}"#) }
-                LibvirtCut.setBackground(false, on: domain)
+            do throws(HypervisorError) {
+                try await connection.run { [connection, logger] handle throws(HypervisorError) in
+                    GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).letRun()
+                    guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle), try domain.isActive() else {
+                        return
+                    }
+                    LibvirtCut.forgetImage(of: domain)
+                }
+                try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+            } catch {
+                // The others must not wait for the one that cannot be put right.
+                failure = failure ?? error
             }
-            try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
         }
+        if let failure { throw failure }
     }
 }

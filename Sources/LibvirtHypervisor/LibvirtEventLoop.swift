@@ -19,7 +19,8 @@ enum LibvirtEventLoop {
             // A timer keeps the loop turning even before the first connection has a socket in it.
             virEventAddTimeout(1_000, { _, _ in }, nil, nil)
             var thread = pthread_t()
-            pthread_create(&thread, nil, { _ in while virEventRunDefaultImpl() >= 0 {}; return nil }, nil)
+            pthread_create(
+                &thread, nil, { _ in while true { if virEventRunDefaultImpl() < 0 { usleep(100_000) } } }, nil)
             pthread_detach(thread)
         }
     }

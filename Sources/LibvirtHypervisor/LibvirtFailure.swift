@@ -20,13 +20,15 @@ struct LibvirtFailure {
         case VIR_ERR_AUTH_FAILED, VIR_ERR_AUTH_CANCELLED, VIR_ERR_AUTH_UNAVAILABLE, VIR_ERR_ACCESS_DENIED,
             VIR_ERR_OPERATION_DENIED:
             return .noRights(text + " Give the agent's user access to libvirt, for instance through the group libvirt.")
-        case VIR_ERR_NO_CONNECT, VIR_ERR_INVALID_CONN, VIR_ERR_RPC, VIR_ERR_NO_SUPPORT, VIR_ERR_SYSTEM_ERROR:
+        case VIR_ERR_NO_CONNECT, VIR_ERR_INVALID_CONN, VIR_ERR_RPC, VIR_ERR_SYSTEM_ERROR:
+            if message.contains("No space left") { return .noSpace(text) }
             if message.contains("Permission denied") {
                 return .noRights(
                     text + " Give the agent's user access to libvirt, for instance through the group libvirt.")
             }
             return .unavailable(text + " Look whether libvirtd runs: systemctl status libvirtd.")
-        case VIR_ERR_CONFIG_UNSUPPORTED, VIR_ERR_OPERATION_UNSUPPORTED, VIR_ERR_ARGUMENT_UNSUPPORTED:
+        case VIR_ERR_NO_SUPPORT, VIR_ERR_CONFIG_UNSUPPORTED, VIR_ERR_OPERATION_UNSUPPORTED,
+            VIR_ERR_ARGUMENT_UNSUPPORTED:
             return .unsupported(text)
         default: return .failed(text)
         }

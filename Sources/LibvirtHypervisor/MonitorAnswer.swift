@@ -16,9 +16,11 @@ enum MonitorAnswer {
         struct Migration: Decodable {
             var status: String?
             var errorDescription: String?
+            var blockers: [String]?
 
             enum CodingKeys: String, CodingKey {
                 case status
+                case blockers = "blocked-reasons"
                 case errorDescription = "error-desc"
             }
         }
@@ -39,5 +41,10 @@ enum MonitorAnswer {
     static func migration(in answer: String) -> (status: String, error: String?) {
         let decoded = try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8))
         return (decoded?.return.status ?? "none", decoded?.return.errorDescription)
+    }
+
+    /// Why QEMU would refuse to save the VM, from the answer to `query-migrate`.
+    static func blockers(in answer: String) -> [String] {
+        (try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8)))?.return.blockers ?? []
     }
 }

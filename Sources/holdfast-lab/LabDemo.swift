@@ -4,7 +4,8 @@ import Foundation
 
 struct LabDemo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "demo", abstract: "Snapshot, kill and restore a cluster of real guests, and show what became of it.")
+        commandName: "demo",
+        abstract: "Snapshot, kill and restore a cluster of real guests, and show what became of it.")
 
     @Option(help: "Number of desktops.")
     var desktops = 3

@@ -101,4 +101,3 @@ struct ClusterSnapshotTests {
         #expect(deleted.succeeded, "\(deleted.standardError)")
     }
 }
-

@@ -59,7 +59,8 @@ package struct ClusterExercise: Sendable {
                 let rules = try await lab.run([tool], in: .desktop(desktop.number))
                 ways += rules.standardOutput.split(separator: "\n").count { $0.contains("NFQUEUE") }
             }
-            let queues = try await lab.run(["cat", "/proc/net/netfilter/nfnetlink_queue"], in: .desktop(desktop.number))
+            let queues = try await lab.run(
+                ["cat", "/proc/net/netfilter/nfnetlink_queue"], in: .desktop(desktop.number))
             ways += queues.standardOutput.split(separator: "\n").count
         }
         return ways

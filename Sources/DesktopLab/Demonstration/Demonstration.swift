@@ -91,7 +91,9 @@ package struct Demonstration: Sendable {
             found.append("\(connections.total - connections.survived) connections did not survive the restore.")
         }
         if connections.total == 0 { found.append("There was no connection to judge.") }
-        if report.restore.mismatches > 0 { found.append("The witnesses found \(report.restore.mismatches) mismatches.") }
+        if report.restore.mismatches > 0 {
+            found.append("The witnesses found \(report.restore.mismatches) mismatches.")
+        }
         if report.control.connections.survived == report.control.connections.total {
             found.append("The control survived: the load does not show an inconsistent cut.")
         }

@@ -53,7 +53,8 @@ struct ProductDaemons: Sendable {
         try await Command.require(enter + [agent, "enroll", "--config", configuration, "--token", token])
         let log = folders.log("agent-\(host)")
         let daemon = try DaemonProcess.start(
-            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"], role: "agent of \(host)", log: log)
+            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"], role: "agent of \(host)",
+            log: log)
         try await record(daemon)
         try await wait(for: "the agent of \(host)", daemon, log) { try await self.agents()?.contains(host) ?? false }
     }

@@ -63,7 +63,9 @@ package final class EpochRunner: Sendable {
             let passed = origin.duration(to: .now) / .milliseconds(1)
             let before = machine.phase
             let actions = machine.handle(event, at: Tick(UInt64(passed)))
-            if machine.phase != before { logger.debug("phase", metadata: ["phase": "\(machine.phase)", "ms": "\(passed)"]) }
+            if machine.phase != before {
+                logger.debug("phase", metadata: ["phase": "\(machine.phase)", "ms": "\(passed)"])
+            }
             if perform(actions) { break }
         }
         continuation.finish()
@@ -83,7 +85,12 @@ package final class EpochRunner: Sendable {
             case .stopLateLog: gate?.stopLateLog()
             case .releaseGates: releaseGates()
             case .store(let name): store(name)
-            case .finish(let name): end(name) { await $0.finish() } then: { .memberFinished(name) }
+            case .finish(let name):
+                end(name) {
+                    await $0.finish()
+                } then: {
+                    .memberFinished(name)
+                }
             case .openGates: openGates()
             case .abandon(let name): abandon(name)
             case .report(let report):

@@ -43,6 +43,8 @@ package final class RestoreRunner: Sendable {
             if ended { break }
         }
         continuation.finish()
+        // Committed or discarded: either way nothing is left that an agent would have to put right.
+        if let plan = work.withLockedValue(\.plan) { journal(of: plan).remove(from: services.configuration.state) }
     }
 
     private func perform(_ action: RestoreParticipant.Action) async {
@@ -155,6 +157,14 @@ package final class RestoreRunner: Sendable {
         "\(services.configuration.storage)/restored/\(member.machine)"
     }
 
+    private func journal(of plan: RestorePlan) -> RestoreJournal {
+        RestoreJournal(
+            name: "\(plan.snapshot)-\(id)",
+            members: plan.members(on: services.host).map {
+                RestoreJournal.Member(machine: $0.machine, folder: "\(folder(of: $0))/\(plan.snapshot)-\(id)")
+            })
+    }
+
     private func load(_ member: RestoredMember) async throws {
         guard services.configuration.allows(member.name.rawValue) else {
             let text = "\(services.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
@@ -164,6 +174,7 @@ package final class RestoreRunner: Sendable {
         let repository = try services.repository()
         let folder = "\(folder(of: member))/\(plan.snapshot)-\(id)"
         let hypervisor = services.hypervisor
+        try journal(of: plan).write(in: services.configuration.state)
         let request = try await BlockingWork.run { () throws -> LoadRequest in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var disks: [String: String] = [:]

@@ -1,0 +1,99 @@
+import Foundation
+import Glibc
+import Hypervisor
+import Testing
+
+@testable import LibvirtHypervisor
+
+@Suite struct ImageStreamTests {
+    /// Writes on a thread of its own, as QEMU does; gives back how many bytes were taken.
+    private func feed(_ bytes: [UInt8], into descriptor: Int32) async -> Int {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                var taken = 0
+                while taken < bytes.count {
+                    let count = bytes.withUnsafeBytes {
+                        send(descriptor, $0.baseAddress! + taken, $0.count - taken, Int32(MSG_NOSIGNAL))
+                    }
+                    if count <= 0 { break }
+                    taken += count
+                }
+                close(descriptor)
+                continuation.resume(returning: taken)
+            }
+        }
+    }
+
+    private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) } }
+
+    @Test(arguments: [false, true]) func bytesComeInOrderBehindTheHeader(fullSpeedFirst: Bool) async throws {
+        let (stream, remote) = try ImageStream.pair()
+        let sink = CollectingSink()
+        if fullSpeedFirst { stream.fullSpeed() }
+        stream.start(header: [1, 2, 3], into: sink)
+        let bytes = pattern(3 << 20)
+        let feeding = Task { await feed(bytes, into: remote) }
+        if !fullSpeedFirst { #expect(await feeding.value == bytes.count) }
+        stream.fullSpeed()
+        #expect(try await stream.bytesAtEnd() == UInt64(bytes.count))
+        #expect(await feeding.value == bytes.count)
+        #expect(stream.isComplete)
+        #expect(sink.collected == [1, 2, 3] + bytes)
+        await stream.idle()
+    }
+
+    @Test func anEndBeforeAnyByteIsAnEmptyImage() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        stream.start(header: [7], into: CollectingSink())
+        stream.fullSpeed()
+        close(remote)
+        #expect(try await stream.bytesAtEnd() == 0)
+    }
+
+    /// QEMU must see the end of its reader, or it waits for ever.
+    @Test func aSinkThatGivesUpEndsTheWriterToo() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        let sink = CollectingSink(limit: 100_000)
+        stream.start(header: [], into: sink)
+        let taken = await feed(pattern(8 << 20), into: remote)
+        #expect(taken < 8 << 20)
+        await #expect(throws: HypervisorError.self) { try await stream.bytesAtEnd() }
+        #expect(!stream.isComplete)
+        #expect(sink.collected.count <= 100_000)
+    }
+
+    @Test func cancellingEndsReaderWriterAndWhoeverWaits() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        let sink = CollectingSink()
+        stream.start(header: [], into: sink)
+        let waiting = Task { try await stream.bytesAtEnd() }
+        let another = Task { try await stream.bytesAtEnd() }
+        stream.cancel()
+        await #expect(throws: HypervisorError.self) { try await waiting.value }
+        await #expect(throws: HypervisorError.self) { try await another.value }
+        #expect(await feed([1], into: remote) == 0)
+        await stream.idle()
+        let before = sink.collected.count
+        await #expect(throws: HypervisorError.self) { try await stream.bytesAtEnd() }
+        #expect(sink.collected.count == before)
+        #expect(!stream.isComplete)
+    }
+
+    /// What still lies in the socket is not taken for a whole image.
+    @Test func aCancelledImageIsNeverComplete() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        #expect(await feed([1, 2, 3], into: remote) == 3)
+        stream.cancel()
+        let sink = CollectingSink()
+        stream.start(header: [], into: sink)
+        await stream.idle()
+        await #expect(throws: HypervisorError.self) { try await stream.bytesAtEnd() }
+        #expect(sink.collected.isEmpty)
+    }
+
+    @Test func aStreamThatWasNeverStartedIsIdle() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        close(remote)
+        await stream.idle()
+    }
+}

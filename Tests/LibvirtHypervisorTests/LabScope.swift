@@ -1,0 +1,28 @@
+import DesktopLab
+import Foundation
+import Testing
+
+/// One lab with one desktop and one guest for a whole suite.
+struct LabScope: SuiteTrait, TestScoping {
+    @TaskLocal static var lab: Lab?
+
+    /// Once, around the suite and not around each test.
+    var isRecursive: Bool { false }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        let lab = try await Lab.up(
+            LabConfiguration(
+                desktops: 1, machines: 1, directory: "/tmp/hf-virt-\(UUID().uuidString.prefix(8))",
+                startsProducts: false))
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await Self.$lab.withValue(lab) { try await function() })
+        } catch {
+            result = .failure(error)
+        }
+        try await lab.down()
+        try result.get()
+    }
+}

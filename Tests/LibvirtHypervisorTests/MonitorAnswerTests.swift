@@ -1,0 +1,39 @@
+import Testing
+
+@testable import LibvirtHypervisor
+
+@Suite struct MonitorAnswerTests {
+    @Test func refusals() {
+        let refusal = #"{"id":"libvirt-3","error":{"class":"GenericError","desc":"There's a migration process"}}"#
+        #expect(MonitorAnswer.error(in: refusal) == "There's a migration process")
+        #expect(MonitorAnswer.error(in: #"{"return":{},"id":"libvirt-3"}"#) == nil)
+    }
+
+    @Test func runStates() {
+        let answer = #"{"return":{"status":"paused","singlestep":false,"running":false},"id":"x"}"#
+        #expect(MonitorAnswer.runState(in: answer) == "paused")
+        #expect(MonitorAnswer.runState(in: #"{"return":{}}"#) == nil)
+    }
+
+    @Test func migrations() {
+        let failed = MonitorAnswer.migration(in: #"{"return":{"status":"failed","error-desc":"Broken pipe"}}"#)
+        #expect(failed == ("failed", "Broken pipe"))
+        let running = #"{"return":{"status":"active","ram":{"total":1,"remaining":0},"expected-downtime":300}}"#
+        #expect(MonitorAnswer.migration(in: running) == ("active", nil))
+        #expect(MonitorAnswer.migration(in: #"{"return":{}}"#) == ("none", nil))
+    }
+
+    @Test func blockers() {
+        let answer = #"{"return":{"blocked-reasons":["VFIO device doesn't support migration"]},"id":"x"}"#
+        #expect(MonitorAnswer.blockers(in: answer) == ["VFIO device doesn't support migration"])
+        #expect(MonitorAnswer.blockers(in: #"{"return":{}}"#).isEmpty)
+    }
+
+    @Test(arguments: ["", "{", "[]", "null", #"{"return":7}"#, #"{"error":"text"}"#])
+    func whatIsNoAnswerSaysNothing(text: String) {
+        #expect(MonitorAnswer.error(in: text) == nil)
+        #expect(MonitorAnswer.runState(in: text) == nil)
+        #expect(MonitorAnswer.migration(in: text) == ("none", nil))
+        #expect(MonitorAnswer.blockers(in: text).isEmpty)
+    }
+}
