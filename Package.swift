@@ -149,6 +149,12 @@ let package = Package(
             name: "HoldfastCommandsTests",
             dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
             swiftSettings: strict),
+        .testTarget(
+            name: "HostAgentTests",
+            dependencies: [
+                "HostAgent", "Hypervisor", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol", locks, logging,
+            ],
+            swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),

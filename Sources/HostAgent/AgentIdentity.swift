@@ -101,7 +101,8 @@ package struct AgentIdentity: Sendable {
                     }, options: options)
             }
         } catch let error as RPCError {
-            throw SessionFailure.failure(of: error, at: token.address)
+            throw FailureTrailer.failures(in: error)?.first
+                ?? TransportFailure.failure(error, dialling: token.address)
         }
         return AgentIdentity(
             privateKey: [UInt8](key.derRepresentation), certificate: [UInt8](answer.certificate),

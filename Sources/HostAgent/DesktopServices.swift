@@ -23,9 +23,13 @@ package struct DesktopServices: Sendable {
     package var host: HostName { configuration.host }
 
     /// Opened anew for each use: what is mounted there may come and go.
-    func repository() throws -> DirectoryRepository {
+    func repository() throws -> DirectoryRepository { try configuration.openRepository() }
+}
+
+extension AgentConfiguration {
+    func openRepository() throws -> DirectoryRepository {
         do throws(StoreError) {
-            return try DirectoryRepository(opening: configuration.repository)
+            return try DirectoryRepository(opening: repository)
         } catch {
             throw error.failure
         }

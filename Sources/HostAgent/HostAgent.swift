@@ -47,7 +47,8 @@ package actor HostAgent: Service {
             while !Task.isCancelled {
                 do {
                     try await services.hypervisor.recover(workspace: services.configuration.workspace)
-                    try await RestoreJournal.recover(services)
+                    try await RestoreJournal.recover(
+                        in: services.configuration.state, hypervisor: services.hypervisor, logger: services.logger)
                     return
                 } catch {
                     if !announced { services.logger.error("recovery is waiting", metadata: ["error": "\(error)"]) }

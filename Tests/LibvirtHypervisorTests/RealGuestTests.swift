@@ -155,12 +155,11 @@ import Testing
 
     @discardableResult
     private func refused(_ request: LoadRequest, _ location: SourceLocation = #_sourceLocation) async throws -> String {
-        do {
-            _ = try await driver.load(request)
-            Issue.record("loaded", sourceLocation: location)
-        } catch HypervisorError.cannotLoad(let text) {
-            return text
+        let error = await #expect(throws: HypervisorError.self, sourceLocation: location) {
+            try await driver.load(request)
         }
+        if case .cannotLoad(let text) = error { return text }
+        Issue.record("\(String(describing: error))", sourceLocation: location)
         return ""
     }
 
@@ -241,12 +240,8 @@ import Testing
 
     @Test func aFailureWhileFrozenLetsTheGuestRun() async throws {
         let cut = try await prepare()
-        do {
-            _ = try await cut.perform { throw GivenUp() }
-            Issue.record("performed")
-        } catch {
-            #expect("\(error)".contains("GivenUp"))
-        }
+        let error = await #expect(throws: HypervisorError.self) { try await cut.perform { throw GivenUp() } }
+        #expect("\(String(describing: error))".contains("GivenUp"))
         #expect(try await driver.machine(machine.uuid).state == .running)
         await #expect(throws: HypervisorError.self) { try await cut.imageComplete() }
         await cut.abandon()
@@ -333,16 +328,16 @@ import Testing
 
     @Test func aPausedGuestIsNotTouched() async throws {
         _ = try await lab.virsh(["suspend", machine.name], desktop: 1)
-        do {
-            _ = try await prepare()
-            Issue.record("prepared")
-        } catch HypervisorError.notRunning(_, let state) {
-            #expect(state == "paused")
-        }
+        let error = await #expect(throws: HypervisorError.self) { _ = try await prepare() }
+        #expect(stateNamed(in: error) == "paused")
         #expect(try await driver.machine(machine.uuid).state == .paused)
         try nothingIsLeft()
         try await driver.resume(machine.uuid)
         try await allIsAsBefore()
+    }
+
+    private func stateNamed(in error: HypervisorError?) -> String? {
+        if case .notRunning(_, let state) = error { state } else { nil }
     }
 
     /// Paused by its owner between preparation and cut.
@@ -358,12 +353,8 @@ import Testing
 
     @Test func aGuestThatIsOffIsNotTouched() async throws {
         try await driver.destroy(machine.uuid)
-        do {
-            _ = try await prepare()
-            Issue.record("prepared")
-        } catch HypervisorError.notRunning(_, let state) {
-            #expect(state == "off")
-        }
+        let error = await #expect(throws: HypervisorError.self) { _ = try await prepare() }
+        #expect(stateNamed(in: error) == "off")
         #expect(try await driver.machine(machine.uuid).state == .off)
         try nothingIsLeft()
     }

@@ -119,7 +119,9 @@ package final class EpochRunner: Sendable {
         let task = Task {
             do {
                 guard let plan = work.withLockedValue(\.plan) else { return }
-                let machines = try await MemberPreflight(services: services).check(members)
+                let machines = try await MemberPreflight(
+                    configuration: services.configuration, hypervisor: services.hypervisor
+                ).check(members)
                 for member in members {
                     try Task.checkCancellation()
                     let prepared = try await MemberWork.prepare(member, plan: plan, services: services)

@@ -10,7 +10,8 @@ struct Refusals: Error {
 
 /// Looks, before anything is frozen, whether members can be snapshotted.
 struct MemberPreflight {
-    let services: DesktopServices
+    let configuration: AgentConfiguration
+    let hypervisor: any HypervisorDriver
 
     /// Room that an overlay may need while its image is saved, in bytes.
     private static let overlayRoom: UInt64 = 64 << 20
@@ -20,7 +21,7 @@ struct MemberPreflight {
         var failures: [Failure] = []
         for member in members {
             do {
-                let machine = try await services.hypervisor.machine(member.machine)
+                let machine = try await hypervisor.machine(member.machine)
                 machines[member.name] = machine
                 failures += blockers(of: machine, planned: member)
             } catch {
@@ -33,8 +34,9 @@ struct MemberPreflight {
     }
 
     private func blockers(of machine: VirtualMachine, planned member: PlannedMember) -> [Failure] {
-        guard services.configuration.allows(machine.name) else {
-            let text = "\(services.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
+        guard configuration.allows(machine.name) else {
+            let text =
+                "\(configuration.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
             return [Failure(.noRights, member: member.name, text)]
         }
         var blockers = Machines.blockers(of: machine)
@@ -48,13 +50,13 @@ struct MemberPreflight {
     private func spaceShortage(for machines: [VirtualMachine]) async -> [Failure] {
         do {
             let needed = machines.reduce(0) { $0 + $1.memory + Machines.diskBytes(of: $1) }
-            let repository = try services.repository()
+            let repository = try configuration.openRepository()
             let free = try await BlockingWork.run { try repository.freeSpace() }
             var failures: [Failure] = []
             if free < needed + needed / 20 {
                 failures.append(Failure(.noSpace, message("repository", repository.path, needed + needed / 20, free)))
             }
-            let workspace = services.configuration.workspace
+            let workspace = configuration.workspace
             try FileManager.default.createDirectory(atPath: workspace, withIntermediateDirectories: true)
             let attributes = try FileManager.default.attributesOfFileSystem(forPath: workspace)
             let room = (attributes[.systemFreeSize] as? NSNumber)?.uint64Value ?? 0
@@ -69,7 +71,7 @@ struct MemberPreflight {
     }
 
     private func message(_ what: String, _ path: String, _ needed: UInt64, _ free: UInt64) -> String {
-        "The \(what) \(path) on \(services.host) has \(free >> 20) MiB free, and this snapshot may need "
+        "The \(what) \(path) on \(configuration.host) has \(free >> 20) MiB free, and this snapshot may need "
             + "\(needed >> 20) MiB there. Delete old snapshots or give it more room."
     }
 }

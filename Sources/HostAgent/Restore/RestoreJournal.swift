@@ -42,12 +42,12 @@ struct RestoreJournal: Codable, Sendable {
 
     /// Ends restores that were cut short. A VM that is still paused never ran from the new timeline and goes, with its
     /// disks; one that runs was started by the restore, and stays.
-    static func recover(_ services: DesktopServices) async throws {
-        for journal in all(in: services.configuration.state) {
+    static func recover(in state: String, hypervisor: any HypervisorDriver, logger: Logger) async throws {
+        for journal in all(in: state) {
             for member in journal.members {
                 let machine: VirtualMachine
                 do throws(HypervisorError) {
-                    machine = try await services.hypervisor.machine(member.machine)
+                    machine = try await hypervisor.machine(member.machine)
                 } catch {
                     guard case .unknownMachine = error else { throw error }
                     try? FileManager.default.removeItem(atPath: member.folder)
@@ -56,15 +56,15 @@ struct RestoreJournal: Codable, Sendable {
                 let usesFolder = machine.disks.contains { $0.path?.hasPrefix(member.folder + "/") == true }
                 switch machine.state {
                 case .paused where usesFolder:
-                    services.logger.notice("removing a VM that was loaded only", metadata: ["vm": "\(machine.name)"])
-                    try await services.hypervisor.destroy(member.machine)
+                    logger.notice("removing a VM that was loaded only", metadata: ["vm": "\(machine.name)"])
+                    try await hypervisor.destroy(member.machine)
                     try? FileManager.default.removeItem(atPath: member.folder)
-                case .running where usesFolder: try await services.hypervisor.keep(member.machine)
+                case .running where usesFolder: try await hypervisor.keep(member.machine)
                 case .off where !usesFolder: try? FileManager.default.removeItem(atPath: member.folder)
                 default: break
                 }
             }
-            journal.remove(from: services.configuration.state)
+            journal.remove(from: state)
         }
     }
 }

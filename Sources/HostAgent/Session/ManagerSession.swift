@@ -33,7 +33,9 @@ package struct ManagerSession: Sendable {
                 await handle(.closed(Failure(.unreachable, "The manager closed the session.")))
             } catch let error as RPCError {
                 if Task.isCancelled { break }
-                let failure = SessionFailure.failure(of: error, at: identity.gateway)
+                let failure =
+                    FailureTrailer.failures(in: error)?.first
+                    ?? TransportFailure.failure(error, dialling: identity.gateway)
                 await handle(.closed(failure))
             } catch is CancellationError {
                 break

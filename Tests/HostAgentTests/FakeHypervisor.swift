@@ -1,0 +1,53 @@
+import Hypervisor
+import NIOConcurrencyHelpers
+
+/// A hypervisor that knows machines and notes what is asked of it; it cuts and loads nothing.
+final class FakeHypervisor: HypervisorDriver {
+    let name = "fake"
+    private let machinesByUUID: NIOLockedValueBox<[String: VirtualMachine]>
+    let calls = NIOLockedValueBox<[String]>([])
+
+    init(_ machines: [VirtualMachine]) {
+        machinesByUUID = NIOLockedValueBox(Dictionary(uniqueKeysWithValues: machines.map { ($0.uuid, $0) }))
+    }
+
+    func machines() async throws(HypervisorError) -> [VirtualMachine] {
+        machinesByUUID.withLockedValue { $0.values.sorted { $0.name < $1.name } }
+    }
+
+    func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine {
+        guard let machine = machinesByUUID.withLockedValue({ $0[uuid] }) else { throw .unknownMachine(uuid) }
+        return machine
+    }
+
+    func description(of uuid: String) async throws(HypervisorError) -> String { "<domain/>" }
+
+    func prepareCut(
+        of uuid: String, workspace: String, sink: any ByteSink
+    ) async throws(HypervisorError) -> any PreparedCut { throw .unsupported("This hypervisor cuts nothing.") }
+
+    func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
+        throw .unsupported("This hypervisor loads nothing.")
+    }
+
+    func resume(_ uuid: String) async throws(HypervisorError) { note("resume \(uuid)") }
+    func keep(_ uuid: String) async throws(HypervisorError) { note("keep \(uuid)") }
+    func destroy(_ uuid: String) async throws(HypervisorError) { note("destroy \(uuid)") }
+    func announce(_ uuid: String) async throws(HypervisorError) { note("announce \(uuid)") }
+    func recover(workspace: String) async throws(HypervisorError) { note("recover") }
+
+    private func note(_ call: String) { calls.withLockedValue { $0.append(call) } }
+}
+
+extension VirtualMachine {
+    static func sample(
+        _ name: String, state: State = .running, memory: UInt64 = 1 << 20, tap: String? = "tap0",
+        bridge: String? = "br0", disk: String? = nil
+    ) -> VirtualMachine {
+        VirtualMachine(
+            uuid: "uuid-\(name)", name: name, state: state, memory: memory,
+            nics: [NIC(mac: "52:54:00:00:00:01", tap: tap, bridge: bridge, kind: tap == nil ? "user" : "bridge")],
+            disks: disk.map { [Disk(target: "vda", path: $0, format: "qcow2", readOnly: false)] } ?? [],
+            requirements: ["arch": "x86_64"])
+    }
+}
