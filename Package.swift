@@ -150,6 +150,10 @@ let package = Package(
             dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
             swiftSettings: strict),
         .testTarget(
+            name: "LibvirtHypervisorTests",
+            dependencies: ["LibvirtHypervisor", "Hypervisor", "CLibvirt", "DesktopLab", locks, logging],
+            swiftSettings: strict),
+        .testTarget(
             name: "HostAgentTests",
             dependencies: [
                 "HostAgent", "Hypervisor", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol", locks, logging,

@@ -25,7 +25,11 @@ package struct AgentIdentity: Sendable {
     package static func load(from state: String) throws -> AgentIdentity {
         var contents: [[UInt8]] = []
         for file in files {
-            guard let data = FileManager.default.contents(atPath: "\(state)/\(file)") else {
+            let path = "\(state)/\(file)"
+            if access(path, R_OK) != 0 && errno != ENOENT {
+                throw Failure(.noRights, "\(path) cannot be read. Run the agent as root.")
+            }
+            guard let data = FileManager.default.contents(atPath: path) else {
                 throw Failure(
                     .unauthorized,
                     "\(state)/\(file) is missing: this desktop is not enrolled. Get a token with `holdfast-manager "
