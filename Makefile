@@ -20,7 +20,7 @@ LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
 PACKAGES := \
 	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
-	iptables nftables iproute2 busybox-static cpio kmod tcpdump binutils protobuf-compiler
+	iptables iproute2 busybox-static cpio kmod tcpdump binutils protobuf-compiler
 
 .PHONY: setup build test integration check fmt protos check-protos demo lab-up lab-down bench clean
 
@@ -32,7 +32,7 @@ setup:
 	else \
 		echo "setup: installing from Debian:$$missing"; \
 		$(SUDO) apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 	@command -v $(SWIFT) >/dev/null || { echo "setup: Swift 6.3 is needed; see https://swift.org/install/linux."; exit 1; }
 
