@@ -156,7 +156,8 @@ let package = Package(
         .testTarget(
             name: "HostAgentTests",
             dependencies: [
-                "HostAgent", "Hypervisor", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol", locks, logging,
+                "HostAgent", "Hypervisor", "PacketGate", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
+                locks, logging,
             ],
             swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),

@@ -139,7 +139,10 @@ package actor HostAgent: Service {
 
     private func restore(_ id: UInt64, _ command: RestoreCommand) {
         if case .fence = command, restores[id] == nil, let outgoing {
-            let runner = RestoreRunner(services: services, id: id) { outgoing.yield($0) }
+            let runner = RestoreRunner(
+                configuration: services.configuration, gate: services.gate, hypervisor: services.hypervisor,
+                logger: services.logger, id: id
+            ) { outgoing.yield($0) }
             let task = Task {
                 await runner.run()
                 self.endedRestore(id)

@@ -7,7 +7,11 @@ final class FakeHypervisor: HypervisorDriver {
     private let machinesByUUID: NIOLockedValueBox<[String: VirtualMachine]>
     let calls = NIOLockedValueBox<[String]>([])
 
-    init(_ machines: [VirtualMachine]) {
+    private let loaded: VirtualMachine?
+
+    /// - Parameter loads: the machine that a load gives; without one every load fails.
+    init(_ machines: [VirtualMachine], loads loaded: VirtualMachine? = nil) {
+        self.loaded = loaded
         machinesByUUID = NIOLockedValueBox(Dictionary(uniqueKeysWithValues: machines.map { ($0.uuid, $0) }))
     }
 
@@ -27,7 +31,9 @@ final class FakeHypervisor: HypervisorDriver {
     ) async throws(HypervisorError) -> any PreparedCut { throw .unsupported("This hypervisor cuts nothing.") }
 
     func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
-        throw .unsupported("This hypervisor loads nothing.")
+        guard let loaded else { throw .unsupported("This hypervisor loads nothing.") }
+        note("load \(request.name)")
+        return loaded
     }
 
     func resume(_ uuid: String) async throws(HypervisorError) { note("resume \(uuid)") }
@@ -36,7 +42,7 @@ final class FakeHypervisor: HypervisorDriver {
     func announce(_ uuid: String) async throws(HypervisorError) { note("announce \(uuid)") }
     func recover(workspace: String) async throws(HypervisorError) { note("recover") }
 
-    private func note(_ call: String) { calls.withLockedValue { $0.append(call) } }
+    func note(_ call: String) { calls.withLockedValue { $0.append(call) } }
 }
 
 extension VirtualMachine {

@@ -173,7 +173,8 @@ import Testing
         magic[stream] ^= 0x80
         let damaged = [
             [], Array(bytes.prefix(50)), Array(bytes.prefix(stream)), Array(bytes.prefix(bytes.count / 2)),
-            Array(bytes.dropLast(20_000)), flipped, length, magic,
+            // QEMU's stream ends in a text about itself, some tens of KiB, which loading does not need.
+            Array(bytes.dropLast(1 << 20)), flipped, length, magic,
         ]
         for (number, bytes) in damaged.enumerated() {
             var request = request

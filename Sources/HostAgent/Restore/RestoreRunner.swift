@@ -1,6 +1,6 @@
 import Foundation
-import Hypervisor
-import Logging
+package import Hypervisor
+package import Logging
 import NIOConcurrencyHelpers
 import PacketGate
 package import SnapshotProtocol
@@ -17,15 +17,24 @@ package final class RestoreRunner: Sendable {
         var lane: Task<Void, Never>?
     }
 
-    private let services: DesktopServices
+    private let configuration: AgentConfiguration
+    private let gate: any RestoreGate
+    private let hypervisor: any HypervisorDriver
+    private let logger: Logger
     private let id: UInt64
     private let send: @Sendable (AgentMessage) -> Void
     private let events: AsyncStream<RestoreParticipant.Event>
     private let continuation: AsyncStream<RestoreParticipant.Event>.Continuation
     private let work = NIOLockedValueBox(Work())
 
-    package init(services: DesktopServices, id: UInt64, send: @escaping @Sendable (AgentMessage) -> Void) {
-        self.services = services
+    package init(
+        configuration: AgentConfiguration, gate: any RestoreGate, hypervisor: any HypervisorDriver, logger: Logger,
+        id: UInt64, send: @escaping @Sendable (AgentMessage) -> Void
+    ) {
+        self.configuration = configuration
+        self.gate = gate
+        self.hypervisor = hypervisor
+        self.logger = logger
         self.id = id
         self.send = send
         (events, continuation) = AsyncStream.makeStream()
@@ -34,7 +43,7 @@ package final class RestoreRunner: Sendable {
     package func feed(_ event: RestoreParticipant.Event) { continuation.yield(event) }
 
     package func run() async {
-        var machine = RestoreParticipant(host: services.host)
+        var machine = RestoreParticipant(host: configuration.host)
         for await event in events {
             var ended = false
             for action in machine.handle(event) {
@@ -44,7 +53,7 @@ package final class RestoreRunner: Sendable {
         }
         continuation.finish()
         // Committed or discarded: either way nothing is left that an agent would have to put right.
-        if let plan = work.withLockedValue(\.plan) { journal(of: plan).remove(from: services.configuration.state) }
+        if let plan = work.withLockedValue(\.plan) { journal(of: plan).remove(from: configuration.state) }
     }
 
     private func perform(_ action: RestoreParticipant.Action) async {
@@ -57,8 +66,8 @@ package final class RestoreRunner: Sendable {
             piece(of: name) {
                 guard let machine = self.loaded(name) else { return }
                 let told = WallClock.now()
-                try await self.services.hypervisor.resume(machine.uuid)
-                self.services.logger.debug(
+                try await self.hypervisor.resume(machine.uuid)
+                self.logger.debug(
                     "member runs",
                     metadata: ["vm": "\(name)", "told_us": "\(told / 1000)", "ran_us": "\(WallClock.now() / 1000)"])
                 self.feed(.memberStarted(name))
@@ -67,15 +76,15 @@ package final class RestoreRunner: Sendable {
         case .liftFence:
             inLane { [self] in
                 do {
-                    try await BlockingWork.run { [gate = services.gate] in try gate.liftFence() }
+                    try await BlockingWork.run { [gate = gate] in try gate.liftFence() }
                 } catch {
-                    services.logger.error("fence not lifted", metadata: ["error": "\(error)"])
+                    logger.error("fence not lifted", metadata: ["error": "\(error)"])
                 }
                 feed(.fenceLifted)
             }
         case .report(let report):
             if case .failed(let failure) = report {
-                services.logger.warning("restore failed", metadata: ["why": "\(failure)"])
+                logger.warning("restore failed", metadata: ["why": "\(failure)"])
             }
             send(.restore(id: id, report))
         case .commit: await commit()
@@ -124,7 +133,7 @@ package final class RestoreRunner: Sendable {
     private func fence(_ plan: RestorePlan) async throws {
         work.withLockedValue { $0.plan = plan }
         let identities = Set(plan.members.map(\.machine))
-        let present = try await services.hypervisor.machines().filter { machine in
+        let present = try await hypervisor.machines().filter { machine in
             identities.contains(machine.uuid) && machine.state != .off
         }
         if !present.isEmpty && !plan.replaceRunning {
@@ -132,49 +141,49 @@ package final class RestoreRunner: Sendable {
                 .originalsRunning(
                     present.map { machine in
                         let text =
-                            "The VM runs on \(services.host). Stop it, or restore with --replace, which stops it and "
+                            "The VM runs on \(configuration.host). Stop it, or restore with --replace, which stops it and "
                             + "drops what it has not yet saved."
                         return Failure(.originalsRunning, member: MemberName(machine.name), text)
                     }))
             return
         }
-        for machine in present where !services.configuration.allows(machine.name) {
-            let text = "\(services.host) does not allow this VM to be stopped. See `allow` in its configuration."
+        for machine in present where !configuration.allows(machine.name) {
+            let text = "\(configuration.host) does not allow this VM to be stopped. See `allow` in its configuration."
             throw Failure(.noRights, member: MemberName(machine.name), text)
         }
         // First silence, then the plug: between the two nothing of the old timeline may slip out.
         let addresses = try plan.members.flatMap(\.nics).map { try $0.address }
-        try await BlockingWork.run { [gate = services.gate] in
+        try await BlockingWork.run { [gate = gate] in
             try gate.fence(hardwareAddresses: addresses, bridges: DesktopBridges.all())
         }
-        for machine in present { try await services.hypervisor.destroy(machine.uuid) }
+        for machine in present { try await hypervisor.destroy(machine.uuid) }
         feed(.fenced)
     }
 
     // MARK: Load
 
     private func folder(of member: RestoredMember) -> String {
-        "\(services.configuration.storage)/restored/\(member.machine)"
+        "\(configuration.storage)/restored/\(member.machine)"
     }
 
     private func journal(of plan: RestorePlan) -> RestoreJournal {
         RestoreJournal(
             name: "\(plan.snapshot)-\(id)",
-            members: plan.members(on: services.host).map {
+            members: plan.members(on: configuration.host).map {
                 RestoreJournal.Member(machine: $0.machine, folder: "\(folder(of: $0))/\(plan.snapshot)-\(id)")
             })
     }
 
     private func load(_ member: RestoredMember) async throws {
-        guard services.configuration.allows(member.name.rawValue) else {
-            let text = "\(services.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
+        guard configuration.allows(member.name.rawValue) else {
+            let text =
+                "\(configuration.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
             throw Failure(.noRights, member: member.name, text)
         }
         guard let plan = work.withLockedValue(\.plan) else { return }
-        let repository = try services.repository()
+        let repository = try configuration.openRepository()
         let folder = "\(folder(of: member))/\(plan.snapshot)-\(id)"
-        let hypervisor = services.hypervisor
-        try journal(of: plan).write(in: services.configuration.state)
+        try journal(of: plan).write(in: configuration.state)
         let request = try await BlockingWork.run { () throws -> LoadRequest in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var disks: [String: String] = [:]
@@ -205,15 +214,14 @@ package final class RestoreRunner: Sendable {
 
     private func replay(_ member: RestoredMember) async throws {
         guard let plan = work.withLockedValue(\.plan), let machine = loaded(member.name) else { return }
-        let repository = try services.repository()
-        let gate = services.gate
+        let repository = try configuration.openRepository()
         let count = try await BlockingWork.run { () throws -> UInt64 in
             var count: UInt64 = 0
             let logs = try ChannelLogs(plan: plan, repository: repository)
             for nic in machine.nics {
                 guard let tap = nic.tap else { continue }
                 let frames = logs.frames(for: member.name, mac: nic.mac)
-                try gate.replay(frames: frames, into: tap)
+                try self.gate.replay(frames: frames, into: tap)
                 count += UInt64(frames.count)
             }
             return count
@@ -222,9 +230,9 @@ package final class RestoreRunner: Sendable {
     }
 
     private func open() async throws {
-        try await BlockingWork.run { [gate = services.gate] in try gate.liftFence() }
+        try await BlockingWork.run { [gate = gate] in try gate.liftFence() }
         for machine in work.withLockedValue({ Array($0.loaded.values) }) {
-            try await services.hypervisor.announce(machine.uuid)
+            try await hypervisor.announce(machine.uuid)
         }
         feed(.opened)
     }
@@ -236,7 +244,7 @@ package final class RestoreRunner: Sendable {
         Task {
             under?.cancel()
             await under?.value
-            if let machine = loaded(name) { try? await services.hypervisor.destroy(machine.uuid) }
+            if let machine = loaded(name) { try? await hypervisor.destroy(machine.uuid) }
             if let plan, let member = plan.members.first(where: { $0.name == name }) {
                 try? FileManager.default.removeItem(atPath: "\(folder(of: member))/\(plan.snapshot)-\(id)")
             }
@@ -249,7 +257,7 @@ package final class RestoreRunner: Sendable {
         guard let plan = work.withLockedValue(\.plan) else { return }
         for (name, machine) in work.withLockedValue(\.loaded) {
             do {
-                try await services.hypervisor.keep(machine.uuid)
+                try await hypervisor.keep(machine.uuid)
                 guard let member = plan.members.first(where: { $0.name == name }) else { continue }
                 let current = "\(plan.snapshot)-\(id)"
                 let folder = folder(of: member)
@@ -257,7 +265,7 @@ package final class RestoreRunner: Sendable {
                     try FileManager.default.removeItem(atPath: "\(folder)/\(entry)")
                 }
             } catch {
-                services.logger.warning("restored VM not kept", metadata: ["vm": "\(name)", "error": "\(error)"])
+                logger.warning("restored VM not kept", metadata: ["vm": "\(name)", "error": "\(error)"])
             }
         }
     }
