@@ -11,40 +11,48 @@ struct GuestWaking {
 
     /// How long a daemon that does not answer, as while it is restarted, is asked again and again.
     private static let patience: UInt64 = 30_000_000_000
-    /// How long a running guest's cancelled image may take to end before the guest is believed to go on running.
-    private static let settling: UInt64 = 3_000_000_000
+    /// How long the image of a guest that runs again may take to end.
+    private static let settling: UInt64 = 60_000_000_000
 
-    /// Gives a pending image up and sees to it that the guest runs. Blocks until it does or its process is gone; a
-    /// daemon that stays away ends the wait, and then the journal's recovery comes back to it.
-    func letRun() {
+    /// Sees to it that the guest runs, and that no image of it is being written. Blocks until then or until its
+    /// process is gone; a daemon that stays away ends the wait, and then the journal's recovery comes back to it.
+    ///
+    /// - Parameter cancels: whether an image that is being written is cancelled. Never for a background image, whose
+    ///   cancellation can hang QEMU (see `ImageStream`): its reader throws the rest away instead.
+    /// - Returns: whether QEMU writes no image any more.
+    @discardableResult
+    func letRun(cancels: Bool) -> Bool {
         let start = WallClock.monotonic()
-        var cancelled = false
-        while WallClock.monotonic() - start < Self.patience {
+        var cancelled = !cancels
+        var runs = false
+        while WallClock.monotonic() - start < (runs ? Self.settling : Self.patience) {
             do throws(HypervisorError) {
                 let domain = try LibvirtDomain(uuid: uuid, on: try connection.open())
-                guard try domain.isActive() else { return }
+                guard try domain.isActive() else { return true }
                 if !cancelled {
                     try domain.monitor(#"{"execute":"migrate_cancel"}"#)
                     cancelled = true
                 }
                 let answer = try domain.monitor(#"{"execute":"query-status"}"#)
-                if MonitorAnswer.runState(in: answer) != "running" {
+                runs = MonitorAnswer.runState(in: answer) == "running"
+                if !runs {
                     try domain.monitor(#"{"execute":"cont"}"#)
-                } else if try Self.isSettled(domain) || WallClock.monotonic() - start > Self.settling {
-                    return
+                } else if try Self.isSettled(domain) {
+                    return true
                 }
             } catch {
-                if case .unknownMachine = error { return }
+                if case .unknownMachine = error { return true }
                 logger.debug("VM not yet resumed", metadata: ["vm": "\(uuid)", "error": "\(error)"])
             }
             usleep(10_000)
         }
-        logger.critical("VM could not be resumed", metadata: ["vm": "\(uuid)"])
+        if !runs { logger.critical("VM could not be resumed", metadata: ["vm": "\(uuid)"]) }
+        return false
     }
 
     /// Whether no image is about to stop the guest once more: QEMU stops it by itself when it begins to capture.
     private static func isSettled(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> Bool {
         let status = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#)).status
-        return status != "setup" && status != "cancelling"
+        return status != "setup" && status != "active" && status != "cancelling"
     }
 }

@@ -17,11 +17,11 @@ struct HostFitness {
                 connection.pointer, emulator, architecture, machine, kind, 0)
         else {
             let failure = LibvirtFailure.last()
-            let error = failure.error(doing: "ask what this host can run")
-            // Only the test driver of libvirt cannot say what it can run; it cannot load either.
-            switch error {
-            case .unavailable, .noRights: throw error
+            switch virErrorNumber(rawValue: UInt32(bitPattern: failure.code)) {
+            case VIR_ERR_RPC, VIR_ERR_INVALID_CONN, VIR_ERR_OPERATION_DENIED, VIR_ERR_ACCESS_DENIED:
+                throw failure.error(doing: "ask what this host can run")
             default:
+                // Also an emulator that is not there, which libvirt reports as an error of the system.
                 throw .cannotLoad(
                     "This host cannot run \(name), which needs \(wanted)\(emulator.map { " under \($0)" } ?? ""): "
                         + "\(failure.message). Restore it on a host like the one of the snapshot.")

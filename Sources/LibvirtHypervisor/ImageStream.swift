@@ -41,7 +41,7 @@ final class ImageStream: Sendable {
 
     deinit {
         fullSpeed()
-        close(descriptor)
+        Glibc.close(descriptor)
     }
 
     /// While members are held, the image is moved at a walk: cutting the others and opening the gates need the
@@ -67,7 +67,7 @@ final class ImageStream: Sendable {
         }
         guard let remote else { return }
         Self.setBuffer(remote, Pace.fullBuffer)
-        close(remote)
+        Glibc.close(remote)
     }
 
     private var walking: Bool { state.withLockedValue { $0.remote != nil } }
@@ -117,16 +117,29 @@ final class ImageStream: Sendable {
                     end(.failed("reading the image failed: \(String(cString: strerror(errno)))"))
                     return
                 }
-                if state.withLockedValue(\.cancelled) { return }
+                if state.withLockedValue(\.cancelled) {
+                    discard(into: buffer)
+                    return
+                }
                 try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
                 total += UInt64(count)
                 if walking { usleep(Pace.rest) }
             }
             end(.complete(bytes: total))
         } catch {
-            // QEMU must not wait for a reader that is gone: with the socket shut down its migration fails at once.
-            shutdown(descriptor, Int32(SHUT_RDWR))
             end(.failed("storing the image failed: \(error)"))
+            fullSpeed()
+            discard(into: buffer)
+        }
+    }
+
+    /// Takes what QEMU still writes, to its end. A background image that fails must not be cut off: its thread ends
+    /// with pages of the guest still write-protected, QEMU's main loop, which alone would lift that, runs into one of
+    /// them, and the guest with its monitor hangs for good. (Seen with QEMU 7.2.)
+    private func discard(into buffer: UnsafeMutableRawBufferPointer) {
+        while true {
+            let count = read(descriptor, buffer.baseAddress, buffer.count)
+            if count == 0 || count < 0 && errno != EINTR { return }
         }
     }
 
@@ -146,11 +159,23 @@ final class ImageStream: Sendable {
         }
     }
 
-    /// Gives the image up, from any thread: what waits for its end fails at once.
+    /// Whether no whole image can come of it any more.
+    var hasFailed: Bool {
+        state.withLockedValue { state in
+            if case .failed = state.end { true } else { false }
+        }
+    }
+
+    /// Gives the image up, from any thread: what waits for its end fails at once, and the rest of it is thrown away.
     func cancel() {
         state.withLockedValue { $0.cancelled = true }
         end(.failed("the image was given up"))
         fullSpeed()
+    }
+
+    /// Ends reading. Only once QEMU does not write any more: see `discard`.
+    func close() {
+        cancel()
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 

@@ -94,6 +94,7 @@ final class LibvirtCut: PreparedCut {
         guard try domain.state() == .running else {
             throw .notRunning("\(domain.name) does not run any more; the cut was not made.", state: "not running")
         }
+        if stream.hasFailed { throw .failed("The image of \(domain.name) cannot be stored; the cut was not made.") }
         let events = try MonitorEvents(of: domain)
         defer { events.cancel() }
         let startedAt = WallClock.now()
@@ -117,7 +118,8 @@ final class LibvirtCut: PreparedCut {
                 try domain.monitor(#"{"execute":"cont"}"#)
             }
         } catch {
-            waking.letRun()
+            stream.cancel()
+            waking.letRun(cancels: method != .background)
             throw error
         }
         let endedAt = WallClock.now()
@@ -175,6 +177,7 @@ final class LibvirtCut: PreparedCut {
     private func awaitImage(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
         while true {
             try throwIfGivenUp()
+            if stream.hasFailed { throw .failed("The image of \(domain.name) could not be stored.") }
             let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
             switch migration.status {
             case "completed": return
@@ -228,19 +231,22 @@ final class LibvirtCut: PreparedCut {
         if givingUp { stream.cancel() }
         await cutMadeOrFailed()
         do {
-            try await connection.run { handle throws(HypervisorError) in
-                if givingUp { self.waking.letRun() }
-                guard let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() else {
-                    return
+            let settled = try await connection.run { handle throws(HypervisorError) in
+                let settled = givingUp ? self.waking.letRun(cancels: self.method != .background) : true
+                if let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() {
+                    Self.forgetImage(of: domain)
                 }
-                Self.forgetImage(of: domain)
+                return settled
             }
             try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+            if settled {
+                stream.close()
+                await stream.idle()
+            }
         } catch {
             // The journal stays: recovery tries again when the agent starts and before the next cut.
             logger.error("disks of a VM still diverted", metadata: ["vm": "\(uuid)", "error": "\(error)"])
         }
-        await stream.idle()
     }
 
     /// Waits while the cut is being made, which ends soon: its own steps see that it was given up. Otherwise the

@@ -259,7 +259,7 @@ package final class LibvirtDriver: HypervisorDriver {
             logger.notice("putting right what a killed agent left", metadata: ["vm": "\(journal.uuid)"])
             do throws(HypervisorError) {
                 try await connection.run { [connection, logger] handle throws(HypervisorError) in
-                    GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).letRun()
+                    GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).letRun(cancels: false)
                     guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle), try domain.isActive() else {
                         return
                     }
