@@ -204,11 +204,11 @@ package struct Lab: Sendable {
 
     /// Judges a restore by what the witnesses have said since `logEnds` was taken, which must have been while no
     /// machine ran.
-    package func judge(since ends: [String: UInt64], window: UInt64 = 5_000) throws -> WitnessJudgement {
+    package func judge(since ends: [String: UInt64]) throws -> WitnessJudgement {
         let reports = try machines.map { machine in
             (machine.index, try witnessReports(of: machine.name, since: ends[machine.name] ?? 0))
         }
-        return WitnessJudgement(after: Dictionary(uniqueKeysWithValues: reports), window: window)
+        return WitnessJudgement(after: Dictionary(uniqueKeysWithValues: reports))
     }
 
     /// Waits until every witness talks to every other and has reported so after each log's place in `ends`.

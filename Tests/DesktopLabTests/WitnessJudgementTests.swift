@@ -13,7 +13,8 @@ import Testing
                 let connections = [ConnectionReport.Kind.ping, .bulk].map {
                     ConnectionReport(
                         peer: 3 - member, kind: $0, state: .open, sent: UInt64(place * 10),
-                        received: UInt64(place * 10), mismatches: 0, silence: 20, longestSilence: 300)
+                        received: UInt64(place * 10), mismatches: 0, silence: 20, longestSilence: 300,
+                        heardAfter: 40)
                 }
                 var report = WitnessReport(
                     sequence: UInt64(place), uptime: UInt64(1000 + place * 100), restores: 1, restoredAt: 1000,
@@ -30,7 +31,7 @@ import Testing
         #expect(judgement.total == 2)
         #expect(judgement.survived == 2)
         #expect(judgement.mismatches == 0)
-        #expect(judgement.stall == 20)
+        #expect(judgement.stall == 40)
         #expect(judgement.isWhole)
     }
 
@@ -40,11 +41,11 @@ import Testing
             after: reports { member, place, report in
                 guard member == 2 else { return }
                 report.connections[1].received = UInt64(10 + min(place, 3))
-                report.connections[1].silence = UInt64(max(20, (place - 3) * 100))
+                report.connections[1].heardAfter = UInt64(place * 100)
             })
         #expect(judgement.survived == 1)
         #expect(judgement.connections.first { !$0.survived }?.kind == .bulk)
-        #expect(judgement.stall == 700)
+        #expect(judgement.stall == 1000)
         #expect(!judgement.isWhole)
     }
 
@@ -81,22 +82,22 @@ import Testing
         #expect(judgement.mismatches == 1)
     }
 
-    @Test func onlySilencesWithinTheWindowAreTheRestoresStall() {
-        let after = reports { _, place, report in
-            if place == 2 { report.connections[0].silence = 150 }
-            if place == 9 { report.connections[0].silence = 800 }
-        }
-        #expect(WitnessJudgement(after: after, window: 500).stall == 150)
-        #expect(WitnessJudgement(after: after, window: 5000).stall == 800)
+    @Test func theEndThatWaitedLongestIsTheStall() {
+        let judgement = WitnessJudgement(
+            after: reports { member, _, report in
+                report.connections[0].heardAfter = member == 1 ? 60 : 150
+            })
+        #expect(judgement.stall == 150)
+        #expect(judgement.connections.map(\.stall) == [150, 40])
     }
 
     @Test func whatWasSaidBeforeTheRestoreIsLeftOut() {
         let after = reports { _, place, report in
             guard place == 1 else { return }
             report.restores = 0
-            report.connections[0].silence = 9000
+            report.connections[0].heardAfter = 9000
         }
-        #expect(WitnessJudgement(after: after).stall == 20)
+        #expect(WitnessJudgement(after: after).stall == 40)
     }
 
     @Test func aMemberThatSaysNothingIsNamed() {

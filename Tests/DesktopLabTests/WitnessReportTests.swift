@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct WitnessReportTests {
     /// As a guest wrote it, with the sum it computed.
-    private static let line = "HF 25 5823 0,0 124,0,0 2pw0,0,0,0,0 2bw0,0,0,0,0 *b3adfcd7"
+    private static let line = "HF 25 5823 0,0 124,0,0 2pw0,0,0,0,0,0 2bw0,0,0,0,0,0 *bdb2072f"
 
     private func signed(_ text: String) -> String {
         "\(text) *\(String(WitnessReport.checksum(text.utf8), radix: 16))"
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func readsEveryField() throws {
-        let text = "HF 7 900 2,850 44,3,5 12bo70000,80000,1,20,300 3pr4,5,0,60,60"
+        let text = "HF 7 900 2,850 44,3,5 12bo70000,80000,1,20,300,45 3pr4,5,0,60,60,0"
         let report = try #require(WitnessReport(line: signed(text)))
         #expect(
             report
@@ -32,10 +32,10 @@ import Testing
                     connections: [
                         ConnectionReport(
                             peer: 12, kind: .bulk, state: .open, sent: 70000, received: 80000, mismatches: 1,
-                            silence: 20, longestSilence: 300),
+                            silence: 20, longestSilence: 300, heardAfter: 45),
                         ConnectionReport(
                             peer: 3, kind: .ping, state: .reset, sent: 4, received: 5, mismatches: 0, silence: 60,
-                            longestSilence: 60),
+                            longestSilence: 60, heardAfter: 0),
                     ]))
     }
 
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func twoHalvesOfDifferentLinesAreNoReport() {
-        let other = signed("HF 26 5923 0,0 128,0,0 2pw0,0,0,0,0 2bw0,0,0,0,0")
+        let other = signed("HF 26 5923 0,0 128,0,0 2pw0,0,0,0,0,0 2bw0,0,0,0,0,0")
         for length in 4..<20 {
             #expect(WitnessReport(line: Self.line.prefix(length) + other.dropFirst(length + 1)) == nil)
         }
@@ -75,8 +75,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "HF 1 2 0,0 1,0", "HF 1 2 0 1,0,0", "HF x 2 0,0 1,0,0", "HF 1 2 0,0 1,0,0 2xo1,1,0,0,0",
-        "HF 1 2 0,0 1,0,0 2po1,1,0,0", "HF 1 2 0,0 1,0,0 po1,1,0,0,0", "HF 1 2 0,0 1,0,0 2po1,,0,0,0",
+        "HF 1 2 0,0 1,0", "HF 1 2 0 1,0,0", "HF x 2 0,0 1,0,0", "HF 1 2 0,0 1,0,0 2xo1,1,0,0,0,0",
+        "HF 1 2 0,0 1,0,0 2po1,1,0,0,0", "HF 1 2 0,0 1,0,0 po1,1,0,0,0,0", "HF 1 2 0,0 1,0,0 2po1,,0,0,0,0",
     ])
     func signedNonsenseIsNoReport(_ text: String) {
         #expect(WitnessReport(line: signed(text)) == nil)

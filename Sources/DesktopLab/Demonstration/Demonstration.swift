@@ -70,7 +70,7 @@ package struct Demonstration: Sendable {
                 "\(report.restore.connections.survived) of \(report.restore.connections.total)"
             ),
             ("bytes, counters or disk records wrong", "\(report.restore.mismatches)"),
-            ("longest silence after the restore", "\(report.restore.stallMilliseconds) ms"),
+            ("first byte heard after the start", "\(report.restore.stallMilliseconds) ms"),
             ("the same without replay", "\(report.restore.stallWithoutReplayMilliseconds) ms"),
             (
                 "control, nothing held: connections that went on",

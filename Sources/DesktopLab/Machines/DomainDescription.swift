@@ -37,10 +37,15 @@ package struct DomainDescription: Sendable {
     }
 
     /// Quiet, because the console carries the reports. On a busy machine an emulated guest mistakes the frequency of its
-    /// time stamp counter, by a factor of three even; the frequency of the power management timer is given.
+    /// time stamp counter, by a factor of three even; the frequency of the power management timer is given. What
+    /// an emulator must translate for nothing is switched off: after a restore it starts with no code at all.
     static func kernelOptions(_ accelerator: Accelerator) -> [String] {
         ["console=ttyS0", "quiet", "loglevel=1", "panic=-1", "no_timer_check", "random.trust_cpu=on"]
-            + (accelerator == .tcg ? ["tsc=unstable", "clocksource=acpi_pm", "mitigations=off"] : [])
+            + (accelerator == .tcg
+                ? [
+                    "tsc=unstable", "clocksource=acpi_pm", "mitigations=off", "psi=0", "nowatchdog", "audit=0",
+                    "hardened_usercopy=off", "init_on_alloc=0",
+                ] : [])
     }
 
     package var xml: String {

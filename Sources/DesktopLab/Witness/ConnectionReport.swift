@@ -27,10 +27,13 @@ package struct ConnectionReport: Hashable, Sendable, Codable {
     package var silence: UInt64
     /// The longest silence ever, in milliseconds of guest time.
     package var longestSilence: UInt64
+    /// From the last restore to the first byte from the peer after it, in milliseconds of guest time; so far, if there
+    /// was none yet. 0 without a restore.
+    package var heardAfter: UInt64
 
     package init(
         peer: Int, kind: Kind, state: State, sent: UInt64, received: UInt64, mismatches: UInt64, silence: UInt64,
-        longestSilence: UInt64
+        longestSilence: UInt64, heardAfter: UInt64
     ) {
         self.peer = peer
         self.kind = kind
@@ -40,20 +43,21 @@ package struct ConnectionReport: Hashable, Sendable, Codable {
         self.mismatches = mismatches
         self.silence = silence
         self.longestSilence = longestSilence
+        self.heardAfter = heardAfter
     }
 
-    /// Reads `PEER KIND STATE SENT,RECEIVED,MISMATCHES,SILENCE,LONGEST`, written without the blanks.
+    /// Reads `PEER KIND STATE SENT,RECEIVED,MISMATCHES,SILENCE,LONGEST,HEARD`, written without the blanks.
     init?(_ text: Substring) {
         let digits = text.prefix(while: \.isNumber)
         let letters = text.dropFirst(digits.count).prefix(2)
         let numbers = text.dropFirst(digits.count + 2).split(separator: ",", omittingEmptySubsequences: false)
             .compactMap { UInt64($0) }
-        guard let peer = Int(digits), letters.count == 2, numbers.count == 5,
+        guard let peer = Int(digits), letters.count == 2, numbers.count == 6,
             let kind = Kind(rawValue: String(letters.prefix(1))),
             let state = State(rawValue: String(letters.suffix(1)))
         else { return nil }
         self.init(
             peer: peer, kind: kind, state: state, sent: numbers[0], received: numbers[1], mismatches: numbers[2],
-            silence: numbers[3], longestSilence: numbers[4])
+            silence: numbers[3], longestSilence: numbers[4], heardAfter: numbers[5])
     }
 }

@@ -9,8 +9,10 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
         package var kind: ConnectionReport.Kind
         /// Open at both ends, without a mismatch, and bytes still arriving at both in the second half of the reports.
         package var survived: Bool
-        /// Longest silence within the window after the restore, at the end that waited longer, in milliseconds of guest
-        /// time. Counted from the restore, not from the last byte before it.
+        /// From the start of the restored guest to the first byte from the peer, at the end that waited longer, in
+        /// milliseconds of guest time; so far, if there was none. The guest's clock stands still from the cut to the
+        /// start. It knows the instant by its last look at the clock before the cut, so that this is up to one of the
+        /// witness's intervals (20 ms) too long, never too short.
         package var stall: UInt64
         package var mismatches: UInt64
         /// The state at the end that is worse off.
@@ -27,17 +29,15 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
     package var survived: Int { connections.count(where: \.survived) }
     /// Of connections and disks.
     package var mismatches: UInt64 { connections.reduce(diskMismatches) { $0 + $1.mismatches } }
-    /// The longest silence of any connection within the window, in milliseconds of guest time.
+    /// How long the connection that waited longest heard nothing after the start, in milliseconds of guest time.
     package var stall: UInt64 { connections.map(\.stall).max() ?? 0 }
     package var isWhole: Bool { survived == total && mismatches == 0 && silentMembers.isEmpty }
 
-    /// - Parameters:
-    ///   - reports: of each member, by its index, in the order in which they were written. What the members said before
-    ///     they noticed their restore is left out.
-    ///   - window: milliseconds of guest time after the restore in which silences count as its stall.
-    package init(after reports: [Int: [WitnessReport]], window: UInt64 = 5_000) {
+    /// - Parameter reports: of each member, by its index, in the order in which they were written. What the members
+    ///   said before they noticed their restore is left out.
+    package init(after reports: [Int: [WitnessReport]]) {
         let members = reports.keys.sorted()
-        var views: [View: [(uptime: UInt64, start: UInt64, report: ConnectionReport)]] = [:]
+        var views: [View: [ConnectionReport]] = [:]
         var silent: [Int] = []
         var diskMismatches: UInt64 = 0
         for member in members {
@@ -45,16 +45,15 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
             // A restored guest may first end the line that was cut: that one is of before.
             let restores = all.map(\.restores).max() ?? 0
             let own = all.filter { $0.restores == restores }
-            guard let first = own.first, let last = own.last, own.count >= 4 else {
+            guard let last = own.last, own.count >= 4 else {
                 silent.append(member)
                 continue
             }
             diskMismatches += last.diskMismatches + (last.diskFailure == 0 ? 0 : 1)
-            let start = restores > 0 ? first.restoredAt : first.uptime
             for report in own {
                 for connection in report.connections {
                     views[View(member: member, peer: connection.peer, kind: connection.kind), default: []]
-                        .append((report.uptime, start, connection))
+                        .append(connection)
                 }
             }
         }
@@ -66,7 +65,7 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
                         views[View(member: low, peer: high, kind: kind)] ?? [],
                         views[View(member: high, peer: low, kind: kind)] ?? [],
                     ]
-                    judged.append(WitnessJudgement.judge(ends, indices: [low, high], kind: kind, window: window))
+                    judged.append(WitnessJudgement.judge(ends, indices: [low, high], kind: kind))
                 }
             }
         }
@@ -82,8 +81,7 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
     }
 
     private static func judge(
-        _ ends: [[(uptime: UInt64, start: UInt64, report: ConnectionReport)]], indices: [Int],
-        kind: ConnectionReport.Kind, window: UInt64
+        _ ends: [[ConnectionReport]], indices: [Int], kind: ConnectionReport.Kind
     ) -> Connection {
         var result = Connection(ends: indices, kind: kind, survived: true, stall: 0, mismatches: 0, state: .open)
         for end in ends {
@@ -92,14 +90,13 @@ package struct WitnessJudgement: Hashable, Sendable, Codable {
                 result.state = .waiting
                 continue
             }
-            result.mismatches += last.report.mismatches
-            if last.report.state != .open { result.state = last.report.state }
+            result.mismatches += last.mismatches
+            if last.state != .open { result.state = last.state }
             // What lay in a socket's buffer at the cut is still read by a connection that is dead: only what arrives
             // later shows that it lives.
-            let arrived = last.report.received - min(last.report.received, end[end.count / 2].report.received)
-            if last.report.state != .open || last.report.mismatches > 0 || arrived == 0 { result.survived = false }
-            let inWindow = end.filter { $0.uptime <= $0.start + window }
-            result.stall = max(result.stall, inWindow.map(\.report.silence).max() ?? 0)
+            let arrived = last.received - min(last.received, end[end.count / 2].received)
+            if last.state != .open || last.mismatches > 0 || arrived == 0 { result.survived = false }
+            result.stall = max(result.stall, last.heardAfter)
         }
         return result
     }

@@ -48,6 +48,9 @@ final class Connection {
     private(set) var longestEver: UInt64 = 0
     private var longestOfInterval: UInt64 = 0
     private var lastHeard: UInt64 = 0
+    /// When the guest was last restored, until something is heard after that.
+    private var unheardSince: UInt64?
+    private var heardAfter: UInt64 = 0
 
     private var isConnecting = false
     private var attemptedAt: UInt64 = 0
@@ -161,10 +164,14 @@ final class Connection {
     }
 
     /// The guest was restored: silence counts from here, since nobody could be heard in between.
-    func restarted(at now: UInt64) {
-        lastHeard = now
+    func restarted(at time: UInt64) {
+        lastHeard = time
+        unheardSince = time
         longestOfInterval = 0
     }
+
+    /// From the last restore to the first byte heard after it; so far, if nothing was heard yet. 0 without a restore.
+    func heardAfterRestore(_ now: UInt64) -> UInt64 { unheardSince.map { now - $0 } ?? heardAfter }
 
     private func heard() {
         let now = monotonicNow()
@@ -174,6 +181,10 @@ final class Connection {
             longestOfInterval = max(longestOfInterval, now - lastHeard)
         }
         lastHeard = now
+        if let since = unheardSince {
+            heardAfter = now - since
+            unheardSince = nil
+        }
     }
 
     /// The longest silence since the last call, with the one that still lasts.

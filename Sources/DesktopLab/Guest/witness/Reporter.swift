@@ -3,7 +3,7 @@ import Glibc
 /// Writes one line to the serial console for each interval. The format is read by `WitnessReport` of the lab.
 ///
 /// `HF SEQUENCE UPTIME_MS RESTORES,RESTORED_AT_MS DISK_SEQUENCE,MISMATCHES,ERRNO [CONNECTION…] *CHECKSUM`, where a
-/// connection is `PEER KIND STATE SENT,RECEIVED,MISMATCHES,SILENCE_MS,LONGEST_MS` without the blanks.
+/// connection is `PEER KIND STATE SENT,RECEIVED,MISMATCHES,SILENCE_MS,LONGEST_MS,HEARD_MS` without the blanks.
 final class Reporter {
     private let console: Int32
     private var sequence: UInt64 = 0
@@ -25,7 +25,7 @@ final class Reporter {
             line.unicodeScalars.append(Unicode.Scalar(connection.kind.rawValue))
             line.unicodeScalars.append(Unicode.Scalar(connection.state.rawValue))
             line += "\(connection.sent),\(connection.received),\(connection.mismatches),\(silence)"
-            line += ",\(milliseconds(connection.longestEver))"
+            line += ",\(milliseconds(connection.longestEver)),\(milliseconds(connection.heardAfterRestore(now)))"
         }
         // A line that waits unsent is of more use whole than the next one would be.
         if pending.isEmpty { pending = Array("\(line) *\(Reporter.checksum(line))\n".utf8) }

@@ -20,21 +20,23 @@ final class RestoreDetector {
         device = open("/dev/rtc0", O_RDONLY | O_CLOEXEC)
     }
 
-    /// True once for each restore. The restore happened after the previous call, or a few milliseconds before.
-    func wasRestored(_ now: UInt64) -> Bool {
-        guard now - lookedAt >= Self.interval else { return false }
+    /// Once for each restore, a time shortly before the instant at which the clock stood still: that of the last look
+    /// before it.
+    func restored(_ now: UInt64) -> UInt64? {
+        guard now - lookedAt >= Self.interval else { return nil }
+        let before = lookedAt
         lookedAt = now
         var time: (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) = (0, 0, 0, 0, 0, 0, 0, 0, 0)
         guard withUnsafeMutableBytes(of: &time, { ioctl(device, Self.readTime, $0.baseAddress!) }) == 0 else {
-            return false
+            return nil
         }
         let machine = ((Int64(time.2) * 60 + Int64(time.1)) * 60 + Int64(time.0)) * 1000
         let guest = Int64(milliseconds(now))
         defer { last = (machine, guest) }
-        guard let last else { return false }
+        guard let last else { return nil }
         // The date is left out, so the difference is taken round the clock's face.
         let jump = (machine - last.machine) - (guest - last.guest)
         let wrapped = ((jump % Self.day) + Self.day) % Self.day
-        return wrapped > Self.threshold && wrapped < Self.day - Self.threshold
+        return wrapped > Self.threshold && wrapped < Self.day - Self.threshold ? before : nil
     }
 }

@@ -12,6 +12,8 @@ struct Settings {
     /// Between two portions of a bulk stream.
     var bulkInterval: UInt64 = 20_000_000
     var reportInterval: UInt64 = 100_000_000
+    /// Between a restore and the first report after it.
+    var reportDelay: UInt64 = 400_000_000
     /// Between two records on the disk.
     var diskInterval: UInt64 = 50_000_000
     /// Whether the pairs whose indices have an odd sum talk IPv6.

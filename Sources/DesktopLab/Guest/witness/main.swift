@@ -31,10 +31,12 @@ while true {
     poll(&polled, nfds_t(polled.count), wake > before ? Int32((wake - before + 999_999) / 1_000_000) : 0)
 
     let now = monotonicNow()
-    if detector.wasRestored(now) {
+    if let start = detector.restored(now) {
         restores += 1
-        restoredAt = now
-        for connection in connections { connection.restarted(at: now) }
+        restoredAt = start
+        for connection in connections { connection.restarted(at: start) }
+        // The first report waits: writing it is new code to an emulated guest, which would keep it from listening.
+        reportDue = max(reportDue, start + settings.reportDelay)
     }
     for (place, listener) in listeners.enumerated() where polled[place].revents != 0 {
         while let (descriptor, peer) = listener.accept() {
