@@ -5,6 +5,16 @@ import PacketGate
 import SnapshotProtocol
 
 extension DesktopServices {
+    /// The agent's own program does it; `/proc/self/exe` is there also when an upgrade has replaced the file.
+    package static let keeperCommand = "keep-image"
+
+    private static func keeper(_ logger: Logger) throws -> ImageKeeper {
+        try ImageKeeper(command: ["/proc/self/exe", keeperCommand], logger: logger)
+    }
+
+    /// What the agent's program does when it is called with `keeperCommand`.
+    package static func keepImage() { ImageKeeper.keep() }
+
     /// Opens what a desktop offers: sweeps what a killed agent left in the packet filter, and makes our own chains.
     package static func open(_ configuration: AgentConfiguration, logger: Logger) throws -> DesktopServices {
         for folder in [configuration.state, configuration.workspace] {
@@ -21,7 +31,8 @@ extension DesktopServices {
         do {
             return DesktopServices(
                 configuration: configuration, gate: try PacketGate(configuration: gate, logger: logger),
-                hypervisor: LibvirtDriver(uri: configuration.libvirt, logger: logger), logger: logger)
+                hypervisor: LibvirtDriver(
+                    uri: configuration.libvirt, keeper: try keeper(logger), logger: logger), logger: logger)
         } catch {
             throw failure(of: error, member: nil)
         }

@@ -70,6 +70,15 @@ final class ImageStream: Sendable {
         Glibc.close(remote)
     }
 
+    /// A second descriptor of this end, for whoever must read when this process cannot.
+    func anotherEnd() throws(HypervisorError) -> Int32 {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else {
+            throw .failed("Could not copy the image's socket: \(String(cString: strerror(errno))).")
+        }
+        return copy
+    }
+
     private var walking: Bool { state.withLockedValue { $0.remote != nil } }
 
     /// Starts the thread that moves bytes from the socket into `sink`, after `header`.

@@ -11,11 +11,15 @@ package import Logging
 package final class LibvirtDriver: HypervisorDriver {
     package let name = "libvirt"
     private let connection: LibvirtConnection
+    private let keeper: ImageKeeper?
     private let logger: Logger
 
-    /// - Parameter uri: as in `virsh -c`, such as `qemu:///system`.
-    package init(uri: String, logger: Logger) {
+    /// - Parameters:
+    ///   - uri: as in `virsh -c`, such as `qemu:///system`.
+    ///   - keeper: reads an image on should this process be killed. Without one that may hang the guest.
+    package init(uri: String, keeper: ImageKeeper? = nil, logger: Logger) {
         connection = LibvirtConnection(uri: uri)
+        self.keeper = keeper
         self.logger = logger
     }
 
@@ -106,6 +110,7 @@ package final class LibvirtDriver: HypervisorDriver {
             }
             let (stream, remote) = try ImageStream.pair()
             defer { close(remote) }
+            if let keeper { try await keeper.start(keeping: stream.anotherEnd()) }
             let method = try await handOver(
                 remote, to: uuid, memoryNeedsPause: description.memoryNeedsPause)
             stream.start(header: SaveImage.header(description: text), into: sink)

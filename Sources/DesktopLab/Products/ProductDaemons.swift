@@ -11,6 +11,9 @@ struct ProductDaemons: Sendable {
     /// Ahead of the guests' emulation, as the units of both daemons have it.
     private let ahead = ["nice", "-n", "-10"]
 
+    static let managerRole = "manager"
+    static func agentRole(_ host: String) -> String { "agent of \(host)" }
+
     private static let patience = Duration.seconds(60)
 
     init(_ configuration: LabConfiguration) throws {
@@ -32,10 +35,16 @@ struct ProductDaemons: Sendable {
                 manager, "init", "--state", folders.manager, "--name", "lab", "--repository", folders.repository,
                 "--listen", managerEndpoint,
             ])
+        try await runManager(record: record)
+    }
+
+    /// Starts the manager that was made before.
+    func runManager(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
+        let enter = ["ip", "netns", "exec", topology.managerNamespace]
         let log = folders.log("manager")
         let daemon = try DaemonProcess.start(
             enter + ahead + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
-            role: "manager", log: log, environment: ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"])
+            role: ProductDaemons.managerRole, log: log, environment: ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"])
         try await record(daemon)
         try await wait(for: "the manager", daemon, log) { try await self.agents() != nil }
     }
@@ -51,10 +60,18 @@ struct ProductDaemons: Sendable {
         try agentConfiguration(desktop).write(toFile: configuration, atomically: true, encoding: .utf8)
         let enter = ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)]
         try await Command.require(enter + [agent, "enroll", "--config", configuration, "--token", token])
+        try await runAgent(desktop: desktop, record: record)
+    }
+
+    /// Starts an agent that was enrolled before.
+    func runAgent(desktop: Int, record: @Sendable (DaemonProcess) async throws -> Void) async throws {
+        let host = topology.hostName(ofDesktop: desktop)
+        let configuration = folders.agentConfiguration(desktop)
+        let enter = ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)]
         let log = folders.log("agent-\(host)")
         let daemon = try DaemonProcess.start(
-            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"], role: "agent of \(host)",
-            log: log)
+            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"],
+            role: ProductDaemons.agentRole(host), log: log)
         try await record(daemon)
         try await wait(for: "the agent of \(host)", daemon, log) { try await self.agents()?.contains(host) ?? false }
     }

@@ -1,0 +1,46 @@
+import Foundation
+
+/// Killing the product's daemons as a fault would, and starting them again as their units would.
+extension Lab {
+    package func killAgent(desktop: Int) async throws { try await killDaemon(agentRole(desktop)) }
+
+    /// Returns when the manager sees the agent again.
+    package func restartAgent(desktop: Int) async throws {
+        try await restart(agentRole(desktop)) { try await $0.runAgent(desktop: desktop, record: $1) }
+    }
+
+    package func killManager() async throws { try await killDaemon(ProductDaemons.managerRole) }
+
+    /// Returns when the manager answers.
+    package func restartManager() async throws {
+        try await restart(ProductDaemons.managerRole) { try await $0.runManager(record: $1) }
+    }
+
+    private func agentRole(_ desktop: Int) -> String {
+        ProductDaemons.agentRole(topology.hostName(ofDesktop: desktop))
+    }
+
+    private func daemon(_ role: String) throws -> DaemonProcess? {
+        try processes().last { $0.process.role == role && $0.isRunning }?.process
+    }
+
+    private func killDaemon(_ role: String) async throws {
+        guard let daemon = try daemon(role) else { return }
+        kill(daemon.pid, SIGKILL)
+        while daemon.isRunning { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    private func restart(
+        _ role: String,
+        _ run: (ProductDaemons, @Sendable (DaemonProcess) async throws -> Void) async throws -> Void
+    ) async throws {
+        guard try daemon(role) == nil else { return }
+        let directory = configuration.directory
+        try await run(try ProductDaemons(configuration)) { process in
+            guard var state = try LabState.load(from: directory) else { throw LabError.notUp(directory) }
+            state.processes.removeAll { $0.role == role }
+            state.processes.append(process)
+            try state.save()
+        }
+    }
+}
