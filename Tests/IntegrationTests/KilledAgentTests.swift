@@ -10,7 +10,8 @@ struct KilledAgentTests {
         let parts = FileManager.default.enumerator(atPath: staging)?.compactMap { $0 as? String } ?? []
         return Set(
             parts.filter { part in
-                guard part.hasSuffix("memory.img") else { return false }
+                // While it is written, a part has a temporary name.
+                guard part.contains("/.memory.img.") else { return false }
                 let size = try? FileManager.default.attributesOfItem(atPath: "\(staging)/\(part)")[.size] as? UInt64
                 return size ?? 0 > 64 << 10
             }.compactMap { $0.split(separator: "/").dropLast().last.map(String.init) })
