@@ -13,6 +13,8 @@ struct CutJournal: Codable, Sendable {
 
     var uuid: String
     var overlays: [Overlay]
+    /// QEMU's limit for migrations before we lifted it, in bytes per second.
+    var bandwidth: UInt64?
 
     static let suffix = ".cut.json"
 

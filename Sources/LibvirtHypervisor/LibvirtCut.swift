@@ -234,7 +234,7 @@ final class LibvirtCut: PreparedCut {
             let settled = try await connection.run { handle throws(HypervisorError) in
                 let settled = givingUp ? self.waking.letRun(cancels: self.method != .background) : true
                 if let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() {
-                    Self.forgetImage(of: domain)
+                    Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
                 }
                 return settled
             }
@@ -262,9 +262,16 @@ final class LibvirtCut: PreparedCut {
     }
 
     /// Takes back what a preparation has set in QEMU.
-    static func forgetImage(of domain: borrowing LibvirtDomain) {
+    static func forgetImage(of domain: borrowing LibvirtDomain, bandwidth: UInt64?) {
         _ = try? domain.monitor(#"{"execute":"closefd","arguments":{"fdname":"\#(descriptorName)"}}"#)
         setBackground(false, on: domain)
+        if let bandwidth { try? setBandwidth(bandwidth, on: domain) }
+    }
+
+    /// Bytes per second of whatever QEMU migrates or saves.
+    static func setBandwidth(_ limit: UInt64, on domain: borrowing LibvirtDomain) throws(HypervisorError) {
+        try domain.monitor(
+            #"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":\#(limit)}}"#)
     }
 
     @discardableResult

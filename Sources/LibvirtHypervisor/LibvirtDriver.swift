@@ -101,7 +101,7 @@ package final class LibvirtDriver: HypervisorDriver {
         if let device = description.blockingDevices.first {
             throw .unsupported("\(machine.name) has \(device), whose state no image holds. Remove it from the VM.")
         }
-        let journal = try Self.journal(for: machine, in: workspace)
+        let journal = try Self.journal(for: machine, in: workspace, bandwidth: try await bandwidth(of: uuid))
         try journal.write(to: workspace)
         do throws(HypervisorError) {
             for overlay in journal.overlays {
@@ -127,7 +127,7 @@ package final class LibvirtDriver: HypervisorDriver {
     }
 
     private static func journal(
-        for machine: VirtualMachine, in workspace: String
+        for machine: VirtualMachine, in workspace: String, bandwidth: UInt64?
     ) throws(HypervisorError) -> CutJournal {
         var overlays: [CutJournal.Overlay] = []
         for disk in machine.disks where !disk.readOnly {
@@ -140,7 +140,14 @@ package final class LibvirtDriver: HypervisorDriver {
                     target: disk.target, original: path, originalFormat: disk.format,
                     overlay: "\(workspace)/\(machine.uuid)-\(disk.target).overlay.qcow2"))
         }
-        return CutJournal(uuid: machine.uuid, overlays: overlays)
+        return CutJournal(uuid: machine.uuid, overlays: overlays, bandwidth: bandwidth)
+    }
+
+    private func bandwidth(of uuid: String) async throws(HypervisorError) -> UInt64? {
+        try await connection.run { handle throws(HypervisorError) in
+            let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            return MonitorAnswer.bandwidth(in: try domain.monitor(#"{"execute":"query-migrate-parameters"}"#))
+        }
     }
 
     /// Gives QEMU its end of the image socket and chooses the method. By descriptor and not by path, so that neither
@@ -159,7 +166,7 @@ package final class LibvirtDriver: HypervisorDriver {
                 #"{"execute":"getfd","arguments":{"fdname":"\#(LibvirtCut.descriptorName)"}}"#,
                 descriptor: descriptor)
             // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
-            try domain.monitor(#"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":1099511627776}}"#)
+            try LibvirtCut.setBandwidth(1 << 40, on: domain)
             if let memoryNeedsPause { return .paused(reason: memoryNeedsPause) }
             if let refusal = LibvirtCut.setBackground(true, on: domain) {
                 return .paused(reason: "QEMU offers no background image here (\(refusal))")
@@ -268,7 +275,7 @@ package final class LibvirtDriver: HypervisorDriver {
                     guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle), try domain.isActive() else {
                         return
                     }
-                    LibvirtCut.forgetImage(of: domain)
+                    LibvirtCut.forgetImage(of: domain, bandwidth: journal.bandwidth)
                 }
                 try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
             } catch {

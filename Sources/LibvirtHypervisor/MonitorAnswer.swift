@@ -27,6 +27,20 @@ enum MonitorAnswer {
         var `return`: Migration
     }
 
+    private struct ParametersEnvelope: Decodable {
+        struct Parameters: Decodable {
+            var bandwidth: UInt64?
+
+            enum CodingKeys: String, CodingKey { case bandwidth = "max-bandwidth" }
+        }
+        var `return`: Parameters
+    }
+
+    /// The limit in the answer to `query-migrate-parameters`, in bytes per second.
+    static func bandwidth(in answer: String) -> UInt64? {
+        (try? JSONDecoder().decode(ParametersEnvelope.self, from: Data(answer.utf8)))?.return.bandwidth
+    }
+
     /// The text of a refusal, if the answer is one.
     static func error(in answer: String) -> String? {
         (try? JSONDecoder().decode(Envelope.self, from: Data(answer.utf8)))?.error?.desc

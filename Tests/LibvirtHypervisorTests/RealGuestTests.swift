@@ -66,6 +66,8 @@ import Testing
         #expect(state == "running", sourceLocation: location)
         let offered = try await monitor(#"{"execute":"query-migrate-capabilities"}"#)
         #expect(!offered.contains(#"{"state":true,"capability":"background-snapshot"}"#), sourceLocation: location)
+        let parameters = try await monitor(#"{"execute":"query-migrate-parameters"}"#)
+        #expect(MonitorAnswer.bandwidth(in: parameters) == 128 << 20, "QEMU's default", sourceLocation: location)
         try nothingIsLeft(location)
         try await guestWorks()
     }
