@@ -33,7 +33,8 @@ struct LabReports: AsyncParsableCommand {
                         "    \(connection.kind) with vm-\(connection.peer): \(connection.state), sent"
                             + " \(connection.sent), received \(connection.received), mismatches"
                             + " \(connection.mismatches), silence \(connection.silence) ms, longest"
-                            + " \(connection.longestSilence) ms, heard \(connection.heardAfter) ms after the last restore")
+                            + " \(connection.longestSilence) ms, heard \(connection.heardAfter) ms after the last restore"
+                    )
                 }
             }
         }
