@@ -22,7 +22,7 @@ PACKAGES := \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
 	iptables iproute2 busybox-static cpio kmod tcpdump binutils protobuf-compiler
 
-.PHONY: setup build test integration check fmt protos check-protos demo lab-up lab-down bench clean
+.PHONY: simulate simulate-mutants fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench clean
 
 setup:
 	@missing=""; for package in $(PACKAGES); do \
@@ -80,3 +80,16 @@ bench: build
 clean:
 	-[ -x $(PRODUCTS)/holdfast-lab ] && $(LAB) down
 	$(SWIFT) package clean
+
+# The protocol's own machines in a simulated world: SCHEDULES histories, each from a seed.
+SCHEDULES ?= 100000
+SEED ?= 1
+
+simulate:
+	$(SWIFT) build -c release --product holdfast-simulate
+	.build/release/holdfast-simulate run --schedules $(SCHEDULES) --seed $(SEED)
+
+# Each defect that one could really write must be caught.
+simulate-mutants:
+	$(SWIFT) build -c release --product holdfast-simulate
+	.build/release/holdfast-simulate mutants

@@ -36,6 +36,7 @@ let package = Package(
         .executable(name: "holdfast-agent", targets: ["holdfast-agent"]),
         .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
         .executable(name: "holdfast-manager", targets: ["holdfast-manager"]),
+        .executable(name: "holdfast-simulate", targets: ["holdfast-simulate"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -112,6 +113,9 @@ let package = Package(
             exclude: ["Guest"],
             swiftSettings: strict),
 
+        // A world of its own around the protocol's machines, from a seed.
+        .target(name: "SimulatedCluster", dependencies: ["SnapshotProtocol"], swiftSettings: strict),
+
         // Mains.
         .executableTarget(name: "holdfast", dependencies: ["HoldfastCommands"], swiftSettings: strict),
         .executableTarget(
@@ -123,6 +127,9 @@ let package = Package(
         .executableTarget(
             name: "holdfast-manager", dependencies: ["SnapshotManager", argumentParser, logging],
             swiftSettings: strict),
+
+        .executableTarget(
+            name: "holdfast-simulate", dependencies: ["SimulatedCluster", argumentParser], swiftSettings: strict),
 
         // Tests. Those of the gate, the laboratory and the integration need root and say so.
         .testTarget(

@@ -1,0 +1,58 @@
+/// Something that goes wrong once, at a given instant.
+struct Fault: CustomStringConvertible {
+    enum Kind: String, CaseIterable {
+        /// The agent's process dies; the queue lets everything pass, and what was held is gone. It starts again later.
+        case agentCrash
+        /// The agent's process does not run for a while.
+        case agentFreeze
+        case managerCrash
+        case guestDeath
+        /// Nothing can be stored any more on this host.
+        case diskFull
+        /// The image takes very long to be stored.
+        case slowImage
+        /// The hypervisor takes very long to freeze the member.
+        case slowFreeze
+        /// Closing the gates takes long.
+        case slowArm
+        /// One report of this host never arrives, though the connection stays.
+        case lostReport
+        /// The hypervisor never says that the image is stored.
+        case lostAnswer
+        /// The control connection is gone; each end notices in its own time.
+        case controlBreak
+        /// This host's data network is cut off for a while.
+        case partition
+        /// Somebody flushes the packet filter: the gates of this host leak.
+        case foreignChange
+        /// The kernel loses the next segments that this member's queue should take.
+        case overflow
+        /// The way into this host is slow, and markers of an epoch given up earlier still arrive there.
+        case staleMarkers
+        /// No marker of this member arrives.
+        case markerLoss
+        case cancel
+        case manifestFails
+        case refusal
+    }
+
+    var kind: Kind
+    /// A member or a host, as the kind requires.
+    var target: Int
+    var time: UInt64
+    var duration: UInt64
+
+    var description: String { "\(kind.rawValue) of \(target) at \(Instant(time)) for \(Instant(duration))" }
+}
+
+/// Nanoseconds, written as milliseconds.
+struct Instant: CustomStringConvertible {
+    let nanoseconds: UInt64
+
+    init(_ nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+    var description: String {
+        let digits = String(nanoseconds % 1_000_000 / 1_000)
+        return "\(nanoseconds / 1_000_000).\(String(repeating: "0", count: 3 - digits.count))\(digits)ms"
+    }
+}

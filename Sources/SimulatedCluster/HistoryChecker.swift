@@ -1,0 +1,108 @@
+import SnapshotProtocol
+
+/// Judges a finished history by what really happened, which no machine and no driver can see.
+struct HistoryChecker {
+    let world: World
+
+    func check() {
+        checkRest()
+        checkRepository()
+        guard world.manifestListed else { return }
+        checkCut()
+        checkLogs()
+        var restore = SimulatedRestore(world)
+        restore.run()
+    }
+
+    /// I3: at the end everything runs and every gate is open. I5: no gate keeps or swallows a packet.
+    private func checkRest() {
+        for (number, member) in world.members.enumerated() where member.alive {
+            if member.paused { world.violate(.nothingFrozen, "m\(number) never runs again") }
+            if member.gated { world.violate(.nothingFrozen, "the gate of m\(number) never opens") }
+        }
+        for (host, state) in world.hosts.enumerated() where state.participant?.phase != .idle {
+            if let phase = state.participant?.phase {
+                world.violate(.nothingFrozen, "the machine of d\(host) never ends: \(phase.rawValue)")
+            }
+        }
+        if world.managerAlive, world.outcome == nil {
+            world.violate(.nothingFrozen, "the manager never ends: \(world.coordinator.phase.rawValue)")
+        }
+        for index in world.packets.indices {
+            let packet = world.packets[index]
+            if packet.held { world.violate(.openForTraffic, "\(world.describe(Int32(index))) never leaves its gate") }
+            if packet.arrived != 0, packet.delivered == 0, world.members[Int(packet.to)].alive {
+                world.violate(.openForTraffic, "\(world.describe(Int32(index))) arrives and is never delivered")
+            }
+        }
+    }
+
+    /// I4: what is listed is whole, and what is not listed leaves nothing.
+    private func checkRepository() {
+        let stored = world.members.filter(\.stored).count
+        if world.manifestListed {
+            if stored < world.memberCount {
+                world.violate(.allOrNothing, "listed with \(stored) of \(world.memberCount) members stored")
+            }
+            if case .aborted = world.outcome { world.violate(.allOrNothing, "listed though the epoch was aborted") }
+        } else {
+            if stored > 0, world.outcome != nil || !world.managerAlive {
+                world.violate(.allOrNothing, "\(stored) members' parts remain of an epoch that is not listed")
+            }
+            if case .sealed = world.outcome { world.violate(.allOrNothing, "sealed though nothing is listed") }
+        }
+    }
+
+    /// I1.
+    private func checkCut() {
+        for member in world.members.indices where world.members[member].cut == 0 {
+            world.violate(.allOrNothing, "listed though m\(member) was never cut")
+        }
+        for index in world.packets.indices where !world.packets[index].isMarker {
+            let packet = world.packets[index]
+            let receiverCut = world.members[Int(packet.to)].cut
+            if packet.emitted > world.members[Int(packet.from)].cut, packet.delivered != 0,
+                packet.delivered < receiverCut
+            {
+                world.violate(.noOrphan, "\(world.describe(Int32(index))) reached m\(packet.to) before its cut")
+            }
+        }
+    }
+
+    /// I2.
+    private func checkLogs() {
+        var times = [UInt8](repeating: 0, count: world.packets.count)
+        for member in world.members {
+            for index in member.heldLog { times[Int(index)] += 1 }
+            for index in member.lateLog { times[Int(index)] += 1 }
+        }
+        for index in world.packets.indices where !world.packets[index].isMarker {
+            let packet = world.packets[index]
+            let senderCut = world.members[Int(packet.from)].cut
+            let receiver = world.members[Int(packet.to)]
+            let logged = times[index]
+            let name = world.describe(Int32(index))
+            if logged > 0 {
+                if packet.emitted > senderCut {
+                    world.violate(.exactLog, "\(name) is in the log, though sent after its sender's cut")
+                }
+                if packet.copies == 1, packet.delivered != 0, packet.delivered < receiver.cut {
+                    world.violate(.exactLog, "\(name) is in the log, though delivered before the receiver's cut")
+                }
+                if logged > packet.copies { world.violate(.exactLog, "\(name) is in the log \(logged) times") }
+            } else if packet.emitted < senderCut {
+                checkMissing(packet, name, receiver)
+            }
+        }
+    }
+
+    /// A packet sent before its sender's cut that no log holds.
+    private func checkMissing(_ packet: Packet, _ name: String, _ receiver: MemberState) {
+        let deliveredBefore = packet.delivered != 0 && packet.delivered < receiver.cut
+        let late = packet.arrived > receiver.cut && packet.arrived < world.hosts[receiver.host].logClosed
+        if late { world.violate(.exactLog, "\(name) came after the cut, before the release, and is not in the log") }
+        let proven = world.verdict != nil && !world.unproven[Int(packet.from) * world.memberCount + Int(packet.to)]
+        guard world.scenario.fifo, proven, !deliveredBefore, packet.lost < packet.copies else { return }
+        world.violate(.exactLog, "\(name) was under way at the cut and no log holds it, though its marker had come")
+    }
+}

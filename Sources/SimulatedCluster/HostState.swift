@@ -1,0 +1,83 @@
+import SnapshotProtocol
+
+/// One desktop with its agent.
+struct HostState {
+    /// nil: no agent runs, or it has dropped the machine after `end`.
+    var participant: SnapshotParticipant?
+    var agentAlive = true
+    /// The control connection stands, as far as messages pass.
+    var linked = true
+    var frozenUntil: UInt64 = 0
+    /// Time in all for which no agent could act.
+    var idleFor: UInt64 = 0
+    /// Parts per million by which the local clock is fast.
+    let drift: Int64
+    let clockOrigin: UInt64
+    /// What a packet into this host takes longer than elsewhere, in nanoseconds.
+    var pathDelay: UInt64 = 0
+    var cutOff = (from: UInt64.max, to: UInt64(0))
+    /// Gates.
+    var gateClosed = false
+    var armedAt: UInt64 = 0
+    var generation: UInt16 = 0
+    /// Grows with every crash of the agent: what was under way before it is never answered.
+    var boot: UInt16 = 0
+    var leaky = false
+    var foreignChanges: UInt64 = 0
+    var watchdogFired = false
+    var gateLane: UInt64 = 0
+    var logClosed: UInt32 = 0
+    /// What goes wrong here.
+    var diskFull = false
+    var losesReport = false
+    var slowArm: UInt64 = 0
+    /// In order on the connection.
+    var lastCommand: UInt64 = 0
+    var lastReport: UInt64 = 0
+
+    func local(_ now: UInt64) -> UInt64 {
+        clockOrigin &+ UInt64(Int64(now) + Int64(now) / 1_000 * drift / 1_000)
+    }
+
+    func tick(_ now: UInt64) -> Tick { Tick(local(now) / 1_000_000) }
+
+    /// True time in which the local clock advances by `milliseconds`, and a little more.
+    func span(_ milliseconds: UInt64) -> UInt64 {
+        UInt64(Int64(milliseconds) * 1_000_000 - Int64(milliseconds) * drift) + milliseconds * 1_000 + 2_000_000
+    }
+}
+
+/// One member: its guest, its gate and its logs.
+struct MemberState {
+    let host: Int
+    var alive = true
+    var paused = false
+    var pausedAt: UInt64 = 0
+    var gated = false
+    var held: [Int32] = []
+    var place = 0
+    var heldInAll: UInt64 = 0
+    var overflowed: UInt64 = 0
+    var queueBroken = false
+    /// Step of the cut; 0 before it.
+    var cut: UInt32 = 0
+    var logsLate = false
+    /// The channel log: what was held before the place, and what came late.
+    var heldLog: [Int32] = []
+    var lateLog: [Int32] = []
+    /// What waits for the guest while it is paused.
+    var tap: [Int32] = []
+    var deferred: [Happening] = []
+    var lane: UInt64 = 0
+    var generation: UInt16 = 0
+    var stored = false
+    var armedWall: UInt64 = 0
+    var cutWall: UInt64 = 0
+    var slowFreeze: UInt64 = 0
+    var slowImage: UInt64 = 0
+    var losesAnswer = false
+    var losesMarkers = false
+    var refuses = false
+
+    init(host: Int) { self.host = host }
+}

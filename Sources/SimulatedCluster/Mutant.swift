@@ -1,0 +1,53 @@
+/// Defects that one could really write, switched on in the drivers around the machines. Each must be caught.
+package enum Mutant: String, CaseIterable, Sendable {
+    /// The manager lets a host release as soon as that host has cut.
+    case releaseBarrierOmitted
+    /// The agent acknowledges the arming before its rules are live.
+    case armAcknowledgedEarly
+    /// Only the first member of a host is gated.
+    case oneMemberGated
+    /// The place in the held queue is noted after the guest runs again.
+    case placeAfterThaw
+    /// The watchdog opens the gate, and nobody is told.
+    case silentWatchdog
+    /// The manager takes every gate for unbroken.
+    case attestationIgnored
+    /// Markers are not checked against the epoch's key.
+    case foreignMarkerAccepted
+    /// Markers go out before the gates are closed.
+    case markersBeforeArm
+    /// After the bound, missing markers are reported as none.
+    case missingMarkersHidden
+    /// Held segments that belong to the channel state are not logged.
+    case heldLogForgotten
+    /// Segments that arrive after the cut are delivered and not logged.
+    case lateSegmentsNotLogged
+    /// Late segments are logged only after the guest runs again.
+    case lateLogAfterThaw
+    /// The late log stays open until the release.
+    case lateLogLeftOpen
+    /// Late segments are logged and not delivered.
+    case lateSegmentsSwallowed
+    /// Held segments after the place are logged too.
+    case wholeQueueLogged
+    /// Held segments go out last first.
+    case releaseOutOfOrder
+    /// What the gate held is dropped when the epoch is given up.
+    case heldDroppedOnAbort
+    case gateLeftClosedOnAbort
+    case guestLeftPausedOnAbort
+    /// An agent that starts again does not wake the guests that it had frozen.
+    case recoveryForgotten
+    /// The manifest is written when the last gate opens, before the images are stored.
+    case manifestTooEarly
+    /// What was stored of an epoch given up stays in the repository.
+    case discardForgotten
+    /// The restore writes the logs twice.
+    case logReplayedTwice
+    /// The restore writes no log.
+    case replayForgotten
+    /// The restore writes the held segments before the late ones.
+    case logReplayedOutOfOrder
+    /// The restore does not fence the abandoned timeline.
+    case fenceForgotten
+}

@@ -1,0 +1,60 @@
+extension Scenario {
+    /// The smallest scenario found that still fails: faults, then trouble of the network, then traffic and members are
+    /// taken away for as long as `fails` says so.
+    func shrunk(while fails: (Scenario) -> Bool) -> Scenario {
+        var best = self
+        var progress = true
+        while progress {
+            progress = false
+            for candidate in best.smaller() where fails(candidate) {
+                best = candidate
+                progress = true
+                break
+            }
+        }
+        return best
+    }
+
+    private func smaller() -> [Scenario] {
+        var candidates: [Scenario] = []
+        func offer(_ change: (inout Scenario) -> Void) {
+            var copy = self
+            change(&copy)
+            candidates.append(copy)
+        }
+        for index in faults.indices { offer { $0.faults.remove(at: index) } }
+        if loss > 0 { offer { $0.loss = 0 } }
+        if duplication > 0 { offer { $0.duplication = 0 } }
+        if !fifo { offer { $0.fifo = true } }
+        if placement.count > 2 {
+            let last = UInt8(placement.count - 1)
+            offer {
+                $0.placement.removeLast()
+                $0.writes.removeAll { $0.from == last || $0.to == last }
+                $0.faults.removeAll { $0.target == Int(last) }
+            }
+        }
+        var chunk = writes.count / 2
+        while chunk > 0 {
+            var start = 0
+            while start < writes.count {
+                let range = start..<min(start + chunk, writes.count)
+                offer { $0.writes.removeSubrange(range) }
+                start += chunk
+            }
+            chunk /= 2
+        }
+        return candidates
+    }
+
+    /// The scenario for people, one line for each part.
+    var summary: [String] {
+        var lines = [
+            "seed \(seed): " + placement.enumerated().map { "m\($0)@d\($1)" }.joined(separator: " "),
+            "network: \(fifo ? "in order" : "reorders"), loss \(loss)/1000, duplication \(duplication)/1000, "
+                + "delay to \(delay)us; \(writes.count) writes",
+        ]
+        lines += faults.map { "fault: \($0)" }
+        return lines
+    }
+}

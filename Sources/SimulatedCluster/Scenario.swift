@@ -1,0 +1,97 @@
+/// What is given before the world starts: topology, network, traffic and faults. Together with `seed`, from which all
+/// delays are drawn, it determines the whole history.
+struct Scenario {
+    struct Write {
+        var from: UInt8
+        var to: UInt8
+        var time: UInt64
+        var datagram: Bool
+    }
+
+    let seed: UInt64
+    /// Host of each member.
+    var placement: [Int]
+    var hostCount: Int
+    /// Packets of a channel arrive in the order in which they were sent.
+    var fifo: Bool
+    /// Per mille.
+    var loss: Int
+    var duplication: Int
+    /// Longest delay of a packet in microseconds.
+    var delay: UInt64
+    /// Of each host's clock, in parts per million.
+    var drift: [Int64]
+    var writes: [Write]
+    var faults: [Fault]
+
+    /// The epoch starts at this instant.
+    static let epochStart: UInt64 = 8_000_000
+    static let holdBudget: UInt64 = 120
+    static let flushBound: UInt64 = 20
+    /// In nanoseconds: every deadline used up, one after the other.
+    static let longestEpoch: UInt64 = 2_000_000_000
+    /// Longest pause of a guest, in nanoseconds, not counting time in which its agent does not run.
+    static let longestPause: UInt64 = 300_000_000
+
+    init(seed: UInt64) {
+        self.seed = seed
+        var random = SimulationRandom(seed: seed)
+        hostCount = 2 + random.index(3)
+        let members = random.chance(750) ? 4 : 5
+        placement = []
+        for member in 0..<members { placement.append(member < hostCount ? member : random.index(hostCount)) }
+        fifo = random.chance(700)
+        loss = random.chance(400) ? 1 + random.index(60) : 0
+        duplication = random.chance(250) ? 1 + random.index(60) : 0
+        delay = random.chance(250) ? 8_000 + random.below(25_000) : 200 + random.below(2_500)
+        drift = []
+        for _ in 0..<hostCount { drift.append(Int64(random.below(40_001)) - 20_000) }
+        writes = []
+        writes.reserveCapacity(48)
+        for _ in 0..<(16 + random.index(24)) {
+            let from = random.index(members)
+            let to = (from + 1 + random.index(members - 1)) % members
+            writes.append(
+                Write(
+                    from: UInt8(from), to: UInt8(to), time: random.span(0, 45_000), datagram: random.chance(300)))
+        }
+        faults = []
+        if random.chance(750) {
+            faults.append(Self.fault(&random, members: members, hosts: hostCount))
+            while faults.count < 4, random.chance(350) {
+                faults.append(Self.fault(&random, members: members, hosts: hostCount))
+            }
+        }
+    }
+
+    /// Kinds with their weights; the sum is 100.
+    private static let weights: [(Fault.Kind, UInt64)] = [
+        (.agentCrash, 8), (.agentFreeze, 9), (.managerCrash, 5), (.guestDeath, 5), (.diskFull, 5), (.slowImage, 4),
+        (.slowFreeze, 9), (.slowArm, 5), (.lostReport, 5), (.lostAnswer, 3), (.controlBreak, 6), (.partition, 8),
+        (.foreignChange, 6), (.overflow, 4), (.staleMarkers, 6), (.markerLoss, 6), (.cancel, 2), (.manifestFails, 2),
+        (.refusal, 2),
+    ]
+
+    private static func fault(_ random: inout SimulationRandom, members: Int, hosts: Int) -> Fault {
+        var ticket = random.below(100)
+        var kind = Fault.Kind.refusal
+        for (candidate, weight) in weights {
+            if ticket < weight {
+                kind = candidate
+                break
+            }
+            ticket -= weight
+        }
+        let ofMember =
+            switch kind {
+            case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal: true
+            default: false
+            }
+        // A partition shorter than a retransmission and one longer than all deadlines are both of interest.
+        // Markers of an earlier epoch are of interest while those of this one are awaited.
+        let latest: UInt64 = kind == .staleMarkers ? 20_000 : 45_000
+        return Fault(
+            kind: kind, target: random.index(ofMember ? members : hosts), time: random.span(7_000, latest),
+            duration: random.span(1_000, random.chance(300) ? 30_000 : 200_000))
+    }
+}

@@ -1,0 +1,40 @@
+/// Runs schedules by their seeds.
+package enum Simulation {
+    package struct Result: Sendable {
+        package let sealed: Bool
+        package let faults: Int
+        package let packets: Int
+        package let violations: [Violation]
+    }
+
+    package static func run(seed: UInt64, mutant: Mutant? = nil) -> Result {
+        let scenario = Scenario(seed: seed)
+        let world = finished(scenario, mutant)
+        return Result(
+            sealed: world.manifestListed, faults: scenario.faults.count, packets: world.packets.count,
+            violations: world.violations)
+    }
+
+    /// The history of a schedule for people, with its violations at the end.
+    package static func trace(seed: UInt64, mutant: Mutant? = nil) -> [String] { trace(Scenario(seed: seed), mutant) }
+
+    /// The smallest schedule found that breaks the same promise as `seed`, as a trace.
+    package static func shrunkTrace(seed: UInt64, mutant: Mutant? = nil) -> [String] {
+        let scenario = Scenario(seed: seed)
+        guard let invariant = finished(scenario, mutant).violations.first?.invariant else { return [] }
+        let small = scenario.shrunk { finished($0, mutant).violations.contains { $0.invariant == invariant } }
+        return trace(small, mutant)
+    }
+
+    private static func trace(_ scenario: Scenario, _ mutant: Mutant?) -> [String] {
+        let world = finished(scenario, mutant, tracing: true)
+        return scenario.summary + world.trace + world.violations.map { "VIOLATION \($0)" }
+    }
+
+    private static func finished(_ scenario: Scenario, _ mutant: Mutant?, tracing: Bool = false) -> World {
+        let world = World(scenario, mutant: mutant, tracing: tracing)
+        world.run()
+        HistoryChecker(world: world).check()
+        return world
+    }
+}

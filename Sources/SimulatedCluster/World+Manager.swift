@@ -1,0 +1,114 @@
+import SnapshotProtocol
+
+/// The driver around the coordinator.
+extension World {
+    func tellManager(_ event: SnapshotCoordinator.Event) {
+        guard managerAlive else { return }
+        for action in coordinator.handle(event, at: Tick(now / 1_000_000)) { perform(action) }
+        if !early.isEmpty, coordinator.phase == .releasing {
+            let kept = early
+            early = []
+            for (report, host) in kept { tellManager(.report(report, from: Names.host(host))) }
+        }
+    }
+
+    func collect(_ report: SnapshotReport, from host: Int) {
+        guard hosts[host].linked else { return }
+        note("manager hears from d\(host): \(summary(report))")
+        if mutant == .releaseBarrierOmitted, coordinator.phase == .cutting || coordinator.phase == .settling {
+            switch report {
+            case .cut where !releasedEarly[host]:
+                releasedEarly[host] = true
+                send(.release, to: host)
+            case .released, .saved:
+                early.append((report, host))
+                return
+            default: break
+            }
+        }
+        tellManager(.report(report, from: Names.host(host)))
+    }
+
+    private func perform(_ action: SnapshotCoordinator.Action) {
+        switch action {
+        case .send(let command, let host):
+            let number = Names.number(host)
+            if case .release = command, releasedEarly[number] { return }
+            send(command, to: number)
+        case .enter(let phase):
+            note("manager enters \(phase.rawValue)")
+            if phase == .saving, mutant == .manifestTooEarly { manifestListed = true }
+            if let limit = limit(of: phase) { queue.push(.managerTick, at: now + (limit + 1) * 1_000_000) }
+        case .seal(let evidence, let verdict):
+            self.verdict = verdict
+            for channel in evidence.flatMap(\.gate.markersMissing) {
+                unproven[Names.number(channel.sender) * memberCount + Names.number(channel.receiver)] = true
+            }
+            queue.push(.manifest, at: now + random.span(300, 3_000))
+        case .discard:
+            guard mutant != .discardForgotten else { return }
+            collectGarbage()
+        case .finished(let outcome):
+            self.outcome = outcome
+            note("manager: \(outcome)")
+        }
+    }
+
+    private func limit(of phase: SnapshotCoordinator.Phase) -> UInt64? {
+        switch phase {
+        case .preparing: deadlines.prepare
+        case .arming, .flushing, .cutting, .settling, .releasing: plan.holdBudget + deadlines.afterHoldBudget
+        case .saving: deadlines.save
+        case .finishing: deadlines.finish
+        case .aborting: deadlines.abort
+        case .idle, .sealing, .finished: nil
+        }
+    }
+
+    private func send(_ command: SnapshotCommand, to host: Int) {
+        guard hosts[host].linked else { return }
+        let arrival = max(hosts[host].lastCommand + 1, now + random.span(80, 1_500))
+        hosts[host].lastCommand = arrival
+        commands.append(command)
+        queue.push(.command(host: UInt8(host), message: Int32(commands.count - 1)), at: arrival)
+    }
+
+    func writeManifest() {
+        guard managerAlive else { return }
+        if manifestFails {
+            tellManager(.manifestFailed(Failure(.repositoryNotWritable, "The manifest cannot be written.")))
+        } else {
+            manifestListed = true
+            note("the manifest is written")
+            tellManager(.manifestWritten)
+        }
+    }
+
+    /// Removes the parts of an epoch without a manifest; a manager that starts again does it too.
+    private func collectGarbage() {
+        discarded = true
+        for member in members.indices { members[member].stored = false }
+        note("what was stored is removed")
+    }
+
+    func restartManager() {
+        note("the manager starts again")
+        if !manifestListed { collectGarbage() }
+    }
+
+    private func summary(_ report: SnapshotReport) -> String {
+        switch report {
+        case .prepared: "prepared"
+        case .refused: "refused"
+        case .armed: "armed"
+        case .flushed(let missing): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
+        case .cut: "cut"
+        case .settled: "settled"
+        case .released: "released"
+        case .saved: "saved"
+        case .sealed: "sealed"
+        case .failed(let failure): "failed: \(failure)"
+        case .aborted: "aborted"
+        }
+    }
+}

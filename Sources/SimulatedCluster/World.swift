@@ -1,0 +1,145 @@
+import SnapshotProtocol
+
+/// A cluster in virtual time, in nanoseconds: guests that talk, gates that hold, agents and a manager that run the very
+/// machines of the product. One scenario, one history.
+final class World {
+    let scenario: Scenario
+    let mutant: Mutant?
+    let plan: SnapshotPlan
+    let memberCount: Int
+    var random: SimulationRandom
+    var queue = EventQueue()
+    var now: UInt64 = 0
+    /// Grows with everything that the checker must be able to put in order.
+    var step: UInt32 = 0
+    var members: [MemberState]
+    var hosts: [HostState]
+    /// Connection from `s` to `r` at `s * memberCount + r`.
+    var streams: [Stream]
+    /// As they were at the cut: the sender's half from the sender's image, the receiver's half from the receiver's.
+    var images: [Stream]
+    var timerRuns: [Bool]
+    var attempts: [UInt8]
+    var lastArrival: [UInt64]
+    var packets: [Packet] = []
+
+    var coordinator: SnapshotCoordinator
+    var deadlines = SnapshotCoordinator.Deadlines()
+    var managerAlive = true
+    var managerLinked: [Bool]
+    var outcome: SnapshotCoordinator.Outcome?
+    var manifestListed = false
+    var manifestFails = false
+    /// The epoch's folder is gone from the repository.
+    var discarded = false
+    var verdict: Verdict?
+    /// Channels whose marker is missing by the evidence that was sealed.
+    var unproven: [Bool]
+    var commands: [SnapshotCommand] = []
+    var reports: [SnapshotReport] = []
+    /// Reports kept back by the mutant that lets hosts release early.
+    var early: [(SnapshotReport, Int)] = []
+    var releasedEarly: [Bool]
+
+    var violations: [Violation] = []
+    private(set) var trace: [String] = []
+    let tracing: Bool
+
+    init(_ scenario: Scenario, mutant: Mutant?, tracing: Bool = false) {
+        self.scenario = scenario
+        self.mutant = mutant
+        self.tracing = tracing
+        memberCount = scenario.placement.count
+        random = SimulationRandom(seed: scenario.seed ^ 0x5DEE_CE66_D1CE_CAFE)
+        members = scenario.placement.map { MemberState(host: $0) }
+        hosts = []
+        for host in 0..<scenario.hostCount {
+            let origin = 1_000_000_000_000 + random.span(0, 9_000_000)
+            var state = HostState(drift: scenario.drift[host], clockOrigin: origin)
+            state.participant = SnapshotParticipant(host: Names.host(host))
+            hosts.append(state)
+        }
+        for fault in scenario.faults where fault.kind == .staleMarkers {
+            hosts[fault.target].pathDelay = min(fault.duration, 30_000_000)
+        }
+        let pairs = memberCount * memberCount
+        streams = Array(repeating: Stream(), count: pairs)
+        images = streams
+        timerRuns = Array(repeating: false, count: pairs)
+        attempts = Array(repeating: 0, count: pairs)
+        lastArrival = Array(repeating: 0, count: pairs)
+        unproven = timerRuns
+        managerLinked = Array(repeating: true, count: scenario.hostCount)
+        releasedEarly = Array(repeating: false, count: scenario.hostCount)
+        plan = Names.plan(scenario.placement)
+        deadlines.prepare = 200
+        deadlines.afterHoldBudget = 50
+        deadlines.save = 400
+        deadlines.finish = 100
+        deadlines.abort = 100
+        coordinator = SnapshotCoordinator(plan: plan, deadlines: deadlines)
+        packets.reserveCapacity(256)
+    }
+
+    /// Runs until nothing is left to happen.
+    func run() {
+        queue.push(.start, at: Scenario.epochStart)
+        for write in scenario.writes {
+            queue.push(
+                write.datagram ? .datagram(from: write.from, to: write.to) : .write(from: write.from, to: write.to),
+                at: write.time)
+        }
+        for index in scenario.faults.indices { queue.push(.fault(UInt8(index)), at: scenario.faults[index].time) }
+        while let event = queue.pop() {
+            now = event.time
+            if let agent = event.what.agent {
+                guard hosts[agent].agentAlive else { continue }
+                if hosts[agent].frozenUntil > now {
+                    queue.push(event.what, at: hosts[agent].frozenUntil)
+                    continue
+                }
+            }
+            handle(event.what)
+        }
+    }
+
+    private func handle(_ what: Happening) {
+        switch what {
+        case .start: tellManager(.start)
+        case .write(let from, let to): write(Int(from), Int(to), what)
+        case .datagram(let from, let to): sendDatagram(Int(from), Int(to), what)
+        case .retransmit(let from, let to, let una): retransmit(Int(from), Int(to), una, what)
+        case .arrive(let packet): arrive(packet)
+        case .command(let host, let message): receive(commands[Int(message)], on: Int(host))
+        case .report(let host, let message): collect(reports[Int(message)], from: Int(host))
+        case .work(let host, let work, let member, let generation):
+            complete(work, on: Int(host), member: Int(member), generation: generation)
+        case .hostTick(let host): tell(Int(host), .tick)
+        case .managerTick: tellManager(.tick)
+        case .watchdog(let host, let generation): watchdog(Int(host), generation)
+        case .manifest: writeManifest()
+        case .managerNotices(let host):
+            managerLinked[Int(host)] = false
+            tellManager(.hostLost(Names.host(Int(host))))
+        case .hostNotices(let host): tell(Int(host), .managerLost)
+        case .fault(let index): strike(scenario.faults[Int(index)])
+        case .agentRestarts(let host): restartAgent(Int(host))
+        case .managerRestarts: restartManager()
+        }
+    }
+
+    func nextStep() -> UInt32 {
+        step += 1
+        return step
+    }
+
+    func note(_ text: @autoclosure () -> String) {
+        if tracing { trace.append("\(Instant(now))  \(text())") }
+    }
+
+    func violate(_ invariant: Violation.Invariant, _ text: @autoclosure () -> String) {
+        // One is enough to fail, and a broken history breaks many promises.
+        guard violations.count < 8 else { return }
+        violations.append(Violation(invariant: invariant, text: text()))
+    }
+}
