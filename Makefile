@@ -93,3 +93,9 @@ simulate:
 simulate-mutants:
 	$(SWIFT) build -c release --product holdfast-simulate
 	.build/release/holdfast-simulate mutants
+
+# Seconds for each fuzz target.
+SECONDS ?= 60
+
+fuzz: setup
+	Tests/Fuzzing/fuzz.sh $(SECONDS)

@@ -167,8 +167,28 @@ let package = Package(
                 locks, logging,
             ],
             swiftSettings: strict),
+        .target(
+            name: "FuzzSubjects",
+            dependencies: [
+                "DesktopLab", "Hypervisor", "LibvirtHypervisor", "Packets", "SnapshotProtocol", "SnapshotStore",
+                "WireProtocol", crypto, grpcCore, protobuf,
+            ],
+            path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
+        .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
     ]
 )
+
+/// Fuzz targets, one for each subject: they need libFuzzer's runtime, which an ordinary build must not. See
+/// Tests/Fuzzing/fuzz.sh.
+if Context.environment["HOLDFAST_FUZZ"] != nil {
+    let subjects = ["Capture", "Domain", "Manifest", "Monitor", "Packets", "Token", "Wire", "Witness"]
+    package.targets += subjects.map { subject in
+        .executableTarget(
+            name: "Fuzz\(subject)", dependencies: ["FuzzSubjects"], path: "Tests/Fuzzing/Fuzz\(subject)",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
+    }
+}

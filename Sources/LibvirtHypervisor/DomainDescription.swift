@@ -4,6 +4,9 @@ import Hypervisor
 
 /// libvirt's XML description of a domain: what we read from it and the little that we change.
 struct DomainDescription {
+    /// As Foundation writes it.
+    private static let declaration = "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
+
     private let document: XMLDocument
 
     init(_ xml: String) throws(HypervisorError) {
@@ -12,13 +15,19 @@ struct DomainDescription {
         guard text.hasPrefix("<"), text.hasSuffix(">") else {
             throw .failed("A VM's description is not whole XML.")
         }
-        // libvirt writes none; in a stored description it could make the parser, or libvirt, read other files.
-        guard !xml.contains("<!DOCTYPE") else { throw .failed("A VM's description must not have a document type.") }
+        // libvirt writes none; in a stored description it could make the parser, or libvirt, read other files. By
+        // bytes: to characters a combining mark hides it. Another encoding could too: the declaration is ours or none.
+        let declared = text.utf8.starts(with: "<?xml".utf8)
+        guard !xml.utf8.contains("<!DOCTYPE".utf8), !declared || text.utf8.starts(with: Self.declaration.utf8) else {
+            throw .failed("A VM's description must not have a document type or another encoding.")
+        }
         do {
             document = try XMLDocument(xmlString: xml)
         } catch {
             throw .failed("libvirt's description of a VM is not well-formed XML: \(error.localizedDescription).")
         }
+        // XPath ends the process on a document without any element.
+        guard document.rootElement() != nil else { throw .failed("A VM's description has no element.") }
     }
 
     private func elements(_ path: String, in node: XMLNode? = nil) -> [XMLElement] {

@@ -99,7 +99,20 @@ package struct SnapshotSummary: Hashable, Sendable {
 
     /// Bytes of all stored parts.
     package var size: UInt64 {
-        members.reduce(0) { $0 + $1.stored.parts.reduce(0) { $0 + $1.size } }
+        members.reduce(0) { sum, member in
+            let (next, overflow) = sum.addingReportingOverflow(member.stored.size)
+            return overflow ? .max : next
+        }
+    }
+}
+
+extension StoredMember {
+    /// Bytes of all parts. Sizes come from elsewhere, so that a sum may be too large.
+    package var size: UInt64 {
+        parts.reduce(0) { sum, part in
+            let (next, overflow) = sum.addingReportingOverflow(part.size)
+            return overflow ? .max : next
+        }
     }
 }
 

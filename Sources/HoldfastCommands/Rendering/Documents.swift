@@ -126,7 +126,7 @@ struct SnapshotDocument: Encodable {
                 pauseMs: Self.milliseconds(evidence.cut.pause), holdMs: Self.milliseconds(evidence.gate.holdTime),
                 held: evidence.gate.held, heldBeforeCut: evidence.gate.heldBeforeCut, logged: evidence.gate.logged,
                 packetsOutsideEpoch: evidence.gate.packetsOutsideEpoch, method: evidence.cut.method,
-                bytes: evidence.stored.parts.reduce(0) { $0 + $1.size }, parts: evidence.stored.parts.map(\.kind))
+                bytes: evidence.stored.size, parts: evidence.stored.parts.map(\.kind))
         }
         skewMs = Self.milliseconds(snapshot.skew)
         bytes = snapshot.size

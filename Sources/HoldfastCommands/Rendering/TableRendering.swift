@@ -66,7 +66,7 @@ enum TableRendering {
             table.add(
                 evidence.member.name.rawValue, evidence.member.host.rawValue, Table.milliseconds(evidence.cut.pause),
                 Table.milliseconds(evidence.gate.holdTime), "\(evidence.gate.held)", "\(evidence.gate.logged)",
-                Table.size(evidence.stored.parts.reduce(0) { $0 + $1.size }), evidence.cut.method)
+                Table.size(evidence.stored.size), evidence.cut.method)
         }
         return """
             \(snapshot.id): cluster \(snapshot.cluster), epoch \(snapshot.epoch), taken \
