@@ -13,7 +13,7 @@ package protocol ManagerCalls: Sendable {
 
     /// Returns when the snapshot is sealed. `progress` is called with everything that comes before.
     func createSnapshot(
-        of cluster: String, progress: @escaping @Sendable (SnapshotProgress) -> Void
+        of cluster: String, mode: ModeChoice, progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerCallError) -> SnapshotSummary
     func snapshots() async throws(ManagerCallError) -> [SnapshotSummary]
     func snapshot(_ id: String) async throws(ManagerCallError) -> SnapshotSummary

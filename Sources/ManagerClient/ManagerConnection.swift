@@ -52,10 +52,14 @@ package struct ManagerConnection: ManagerCalls {
     }
 
     package func createSnapshot(
-        of cluster: String, progress: @escaping @Sendable (SnapshotProgress) -> Void
+        of cluster: String, mode: ModeChoice, progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerCallError) -> SnapshotSummary {
         try await call { client in
-            try await client.createSnapshot(.with { $0.cluster = cluster }) { response in
+            let request = Holdfast_V1_CreateSnapshotRequest.with {
+                $0.cluster = cluster
+                $0.mode = Holdfast_V1_ModeChoice(mode)
+            }
+            return try await client.createSnapshot(request) { response in
                 var sealed: SnapshotSummary?
                 for try await wire in response.messages {
                     let event = try SnapshotProgress(wire)

@@ -21,6 +21,7 @@ extension World {
         switch action {
         case .prepare(let member): work(.prepared, Names.number(member.name), after: random.span(500, 3_000))
         case .armGates: startArming(host)
+        case .heedColour: break
         case .sendMarkers: if mutant != .markersBeforeArm { sendMarkers(from: host) }
         case .cut(let name):
             let member = Names.number(name)

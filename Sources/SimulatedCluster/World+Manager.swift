@@ -39,7 +39,8 @@ extension World {
             note("manager enters \(phase.rawValue)")
             if phase == .saving, mutant == .manifestTooEarly { manifestListed = true }
             if let limit = limit(of: phase) { queue.push(.managerTick, at: now + (limit + 1) * 1_000_000) }
-        case .seal(let evidence, let verdict):
+        case .fallBack(let reason): note("manager falls back: \(reason)")
+        case .seal(let evidence, let verdict, _):
             self.verdict = verdict
             for channel in evidence.flatMap(\.gate.markersMissing) {
                 unproven[Names.number(channel.sender) * memberCount + Names.number(channel.receiver)] = true
@@ -101,7 +102,7 @@ extension World {
         case .prepared: "prepared"
         case .refused: "refused"
         case .armed: "armed"
-        case .flushed(let missing): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
+        case .flushed(let missing, _): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
         case .cut: "cut"
         case .settled: "settled"
         case .released: "released"

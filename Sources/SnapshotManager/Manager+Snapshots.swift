@@ -7,15 +7,16 @@ extension Manager {
     /// Takes a global snapshot. Returns when it is sealed; throws when it was refused or given up, and then nothing of
     /// it is left.
     package func createSnapshot(
-        of cluster: String, progress: @escaping @Sendable (SnapshotProgress) -> Void
+        of cluster: String, mode: ModeChoice, progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerError) -> SnapshotSummary {
         try await job(of: cluster) { manager, handle throws(ManagerError) in
-            try await manager.takeSnapshot(of: cluster, handle: handle, progress: progress)
+            try await manager.takeSnapshot(of: cluster, mode: mode, handle: handle, progress: progress)
         }
     }
 
     private func takeSnapshot(
-        of cluster: String, handle: JobHandle, progress: @escaping @Sendable (SnapshotProgress) -> Void
+        of cluster: String, mode choice: ModeChoice, handle: JobHandle,
+        progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerError) -> SnapshotSummary {
         let members = try await catalog.cluster(cluster).members
         let planned = try MemberResolution.resolve(
@@ -37,21 +38,23 @@ extension Manager {
 
         var generator = SystemRandomNumberGenerator()
         let plan = SnapshotPlan(
-            snapshot: id, cluster: cluster, epoch: epoch, mode: .hold, members: planned,
+            snapshot: id, cluster: cluster, epoch: epoch,
+            mode: choice.mode(hosts: sessions.count, outlastsHold: outlastsHold.contains(cluster)), members: planned,
             markerKey: (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
-            holdBudget: limits.holdBudget, flushBound: limits.flushBound)
+            holdBudget: limits.holdBudget, colourBudget: limits.colourBudget, flushBound: limits.flushBound)
         let job = SnapshotJob(
             plan: plan, sessions: sessions, repository: repository, createdAt: now, progress: progress,
             logger: logger)
         handle.onCancel { job.cancel() }
         switch await job.run() {
-        case .sealed(let evidence, let verdict):
+        case .sealed(let evidence, let verdict, let mode):
             await end(id, as: .sealed, reason: nil)
             logger.info("Snapshot sealed", metadata: ["snapshot": "\(id)"])
             return SnapshotSummary(
-                id: id, cluster: cluster, epoch: epoch, mode: .hold, createdAt: now, sealed: true, members: evidence,
+                id: id, cluster: cluster, epoch: epoch, mode: mode, createdAt: now, sealed: true, members: evidence,
                 verdict: verdict)
         case .aborted(let failure):
+            if failure.code == .holdExceeded { outlastsHold.insert(cluster) }
             await end(id, as: .aborted, reason: failure.description)
             logger.warning("Snapshot aborted", metadata: ["snapshot": "\(id)", "why": "\(failure)"])
             throw ManagerError(failure)

@@ -8,15 +8,18 @@ package actor Manager {
     package struct Limits: Sendable, Hashable {
         /// Milliseconds, all of them: see `ManagerConfiguration`.
         package var holdBudget: UInt64
+        package var colourBudget: UInt64
         package var flushBound: UInt64
         package var inventoryBound: UInt64
 
         package init(
             holdBudget: UInt64 = ManagerConfiguration.defaultHoldBudget,
+            colourBudget: UInt64 = ManagerConfiguration.defaultColourBudget,
             flushBound: UInt64 = ManagerConfiguration.defaultFlushBound,
             inventoryBound: UInt64 = ManagerConfiguration.defaultInventoryBound
         ) {
             self.holdBudget = holdBudget
+            self.colourBudget = colourBudget
             self.flushBound = flushBound
             self.inventoryBound = inventoryBound
         }
@@ -30,6 +33,8 @@ package actor Manager {
 
     /// The job of each cluster that has one: there is never a second.
     fileprivate var jobs: [String: JobHandle] = [:]
+    /// Clusters whose last epoch in hold mode was given up because a gate would have held for too long.
+    var outlastsHold: Set<String> = []
     private var stopping = false
     private var idle: [CheckedContinuation<Void, Never>] = []
 

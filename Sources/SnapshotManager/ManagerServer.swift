@@ -39,7 +39,8 @@ package struct ManagerServer: Service {
         manager = Manager(
             catalog: catalog, repository: repository,
             limits: Manager.Limits(
-                holdBudget: configuration.holdBudget, flushBound: configuration.flushBound,
+                holdBudget: configuration.holdBudget, colourBudget: configuration.colourBudget,
+                flushBound: configuration.flushBound,
                 inventoryBound: configuration.inventoryBound),
             logger: logger)
         self.configuration = configuration

@@ -1,8 +1,9 @@
 /// The manager's side of one epoch: decides what every host is told next, and whether there is a snapshot in the end.
 ///
-/// Hold mode: prepare, arm, flush, cut, (settle,) release, save, seal. Each step is a barrier: the next begins when
-/// *all* hosts have reported the former. From every step there is one way out, the abort, which ends when every
-/// reachable host has said that nothing of the epoch is left on it.
+/// Prepare, arm, flush, cut, settle, release, save, seal. Each step is a barrier: the next begins when *all* hosts have
+/// reported the former. Hold mode leaves `settle` out when no marker is missing; colour mode, when the flush shows that a
+/// path does not keep the colour, goes on with arming in hold mode. From every step there is one way out, the abort,
+/// which ends when every reachable host has said that nothing of the epoch is left on it.
 package struct SnapshotCoordinator: Sendable {
     package enum Phase: String, Sendable, Hashable, CaseIterable {
         case idle, preparing, arming, flushing, cutting, settling, releasing, saving, sealing, finishing, aborting
@@ -32,15 +33,17 @@ package struct SnapshotCoordinator: Sendable {
     }
 
     package enum Outcome: Sendable, Hashable {
-        case sealed([MemberEvidence], Verdict)
+        case sealed([MemberEvidence], Verdict, SnapshotMode)
         case aborted(Failure)
     }
 
     package enum Action: Sendable, Hashable {
         case send(SnapshotCommand, to: HostName)
         case enter(Phase)
+        /// The epoch goes on in hold mode. For people: why.
+        case fallBack(reason: String)
         /// Write the manifest, then answer with `manifestWritten` or `manifestFailed`.
-        case seal([MemberEvidence], Verdict)
+        case seal([MemberEvidence], Verdict, SnapshotMode)
         /// Remove what the hosts have stored of the epoch.
         case discard
         case finished(Outcome)
@@ -49,6 +52,8 @@ package struct SnapshotCoordinator: Sendable {
     package let plan: SnapshotPlan
     package private(set) var phase: Phase = .idle
 
+    /// The mode in effect: that of the plan, until the epoch falls back.
+    private var mode: SnapshotMode
     private let hosts: [HostName]
     private let deadlines: Deadlines
     /// Hosts whose report of the present phase is still to come.
@@ -60,6 +65,7 @@ package struct SnapshotCoordinator: Sendable {
     private var deadline: Tick?
     private var failure: Failure?
     private var missing: [Channel] = []
+    private var bleached: [Channel] = []
     private var cuts: [MemberName: MemberCut] = [:]
     private var gates: [MemberName: GateAttestation] = [:]
     private var stored: [MemberName: StoredMember] = [:]
@@ -69,6 +75,7 @@ package struct SnapshotCoordinator: Sendable {
     package init(plan: SnapshotPlan, deadlines: Deadlines = Deadlines()) {
         self.plan = plan
         self.deadlines = deadlines
+        mode = plan.mode
         hosts = Set(plan.members.map(\.host)).sorted()
     }
 
@@ -112,7 +119,9 @@ package struct SnapshotCoordinator: Sendable {
         }
         guard expects(report), pending.contains(host) else { return [] }
         switch report {
-        case .flushed(let channels): missing.append(contentsOf: channels)
+        case .flushed(let missing, let bleached):
+            self.missing += missing
+            self.bleached += bleached
         case .cut(let records):
             for record in records where lives(record.member, on: host) { cuts[record.member] = record }
         case .released(let attestations):
@@ -149,24 +158,38 @@ package struct SnapshotCoordinator: Sendable {
     /// The barrier: every host has reported the present phase.
     private mutating func advance(at now: Tick) -> [Action] {
         switch phase {
-        case .preparing: return enter(.arming, telling: .arm, until: holdDeadline(at: now))
-        case .arming: return enter(.flushing, telling: .flush, until: holdDeadline(at: now))
-        case .flushing: return enter(.cutting, telling: .cut, until: holdDeadline(at: now))
+        case .preparing: return enter(.arming, telling: .arm(mode), until: gateDeadline(at: now))
+        case .arming: return enter(.flushing, telling: .flush, until: gateDeadline(at: now))
+        case .flushing:
+            if mode == .colour, !missing.isEmpty || !bleached.isEmpty { return fallBack(at: now) }
+            return enter(.cutting, telling: .cut, until: gateDeadline(at: now))
         case .cutting:
-            // With every channel proven empty nothing late can arrive, so nothing that is released can be mistaken
-            // for it. Otherwise the logs are closed everywhere before the first gate opens.
-            return missing.isEmpty
-                ? enter(.releasing, telling: .release, until: holdDeadline(at: now))
-                : enter(.settling, telling: .settle, until: holdDeadline(at: now))
-        case .settling: return enter(.releasing, telling: .release, until: holdDeadline(at: now))
+            // In hold mode, with every channel proven empty nothing late can arrive, so nothing that is released can be
+            // mistaken for it. Otherwise the logs are closed everywhere before the first gate opens.
+            return mode == .hold && missing.isEmpty
+                ? enter(.releasing, telling: .release, until: gateDeadline(at: now))
+                : enter(.settling, telling: .settle, until: gateDeadline(at: now))
+        case .settling: return enter(.releasing, telling: .release, until: gateDeadline(at: now))
         case .releasing:
             let actions = enter(.saving, telling: nil, until: now + deadlines.save)
             pending.subtract(saved)
             return pending.isEmpty ? actions + judge(at: now) : actions
         case .saving: return judge(at: now)
-        case .finishing: return finish(.sealed(evidence, verdict!))
+        case .finishing: return finish(.sealed(evidence, verdict!, mode))
         case .idle, .sealing, .aborting, .finished: return []
         }
+    }
+
+    /// No member has been cut: nothing of colour mode is left but gates that are live already.
+    private mutating func fallBack(at now: Tick) -> [Action] {
+        let reason =
+            bleached.isEmpty
+            ? "No marker arrived on \(missing.list): nothing shows that the path keeps the colour."
+            : "The path of \(bleached.list) takes the colour off."
+        mode = .hold
+        missing = []
+        bleached = []
+        return [.fallBack(reason: reason)] + enter(.arming, telling: .arm(.hold), until: gateDeadline(at: now))
     }
 
     private mutating func judge(at now: Tick) -> [Action] {
@@ -178,7 +201,7 @@ package struct SnapshotCoordinator: Sendable {
             }
             evidence.append(MemberEvidence(member: member, cut: cut, gate: gate, stored: parts))
         }
-        let verdict = Verdict.judge(evidence)
+        let verdict = Verdict.judge(evidence, mode: mode)
         self.verdict = verdict
         guard verdict.consistent else {
             return abort(Failure(.gateBroken, verdict.reasons.joined(separator: " ")), at: now)
@@ -186,13 +209,13 @@ package struct SnapshotCoordinator: Sendable {
         phase = .sealing
         pending = []
         deadline = nil
-        return [.enter(.sealing), .seal(evidence, verdict)]
+        return [.enter(.sealing), .seal(evidence, verdict, mode)]
     }
 
     private mutating func manifestWritten(at now: Tick) -> [Action] {
         guard phase == .sealing else { return [] }
         let actions = enter(.finishing, telling: .seal, until: now + deadlines.finish)
-        return pending.isEmpty ? actions + finish(.sealed(evidence, verdict!)) : actions
+        return pending.isEmpty ? actions + finish(.sealed(evidence, verdict!, mode)) : actions
     }
 
     // MARK: The way out
@@ -255,7 +278,7 @@ package struct SnapshotCoordinator: Sendable {
         guard let deadline, now >= deadline else { return [] }
         switch phase {
         case .aborting: return finishAbort()
-        case .finishing: return finish(.sealed(evidence, verdict!))
+        case .finishing: return finish(.sealed(evidence, verdict!, mode))
         default:
             let names = pending.sorted().map(\.rawValue).joined(separator: ", ")
             return abort(Failure(.deadline, "\(names) did not finish \(phase.rawValue) in time."), at: now)
@@ -264,7 +287,9 @@ package struct SnapshotCoordinator: Sendable {
 
     // MARK: Steps
 
-    private func holdDeadline(at now: Tick) -> Tick { now + plan.holdBudget + deadlines.afterHoldBudget }
+    private func gateDeadline(at now: Tick) -> Tick {
+        now + (mode == .hold ? plan.holdBudget : plan.colourBudget) + deadlines.afterHoldBudget
+    }
 
     private mutating func enter(_ next: Phase, telling command: SnapshotCommand?, until deadline: Tick) -> [Action] {
         phase = next
@@ -280,4 +305,8 @@ package struct SnapshotCoordinator: Sendable {
         deadline = nil
         return [.enter(.finished), .finished(outcome)]
     }
+}
+
+extension [Channel] {
+    fileprivate var list: String { sorted().map(\.description).joined(separator: ", ") }
 }

@@ -2,6 +2,19 @@
 package enum SnapshotMode: String, Sendable, Codable, CaseIterable {
     /// Egress of every member is held from arm to release.
     case hold
+    /// Nothing is held at its sender: from its cut on a member's packets carry a colour, and wait at a receiver that
+    /// has not been cut. Falls back to `hold` where a path does not keep the colour.
+    case colour
+}
+
+/// What a marker proves when it arrives. Markers of the kinds `probe` and `cut` carry the colour.
+package enum MarkerKind: String, Sendable, Codable, CaseIterable {
+    /// Hold mode: everything that was on the channel when its sender's gate closed has arrived.
+    case flush
+    /// Colour mode: the path keeps the colour, and nothing from before the arming is on it any more.
+    case probe
+    /// Colour mode: everything that the sender emitted before its cut has arrived.
+    case cut
 }
 
 /// One network interface of a member.
@@ -39,14 +52,16 @@ package struct SnapshotPlan: Hashable, Sendable, Codable {
     package var members: [PlannedMember]
     /// Key of the epoch, with which markers are authenticated. 32 bytes.
     package var markerKey: [UInt8]
-    /// Longest time for which a gate may hold, in milliseconds; then the agent opens it by itself.
+    /// Longest time for which a gate may hold egress, in milliseconds; then the agent opens it by itself.
     package var holdBudget: UInt64
+    /// Longest time from arming to release in colour mode, in milliseconds; then the agent opens the gate by itself.
+    package var colourBudget: UInt64
     /// Longest wait for markers, in milliseconds.
     package var flushBound: UInt64
 
     package init(
         snapshot: String, cluster: String, epoch: Epoch, mode: SnapshotMode, members: [PlannedMember],
-        markerKey: [UInt8], holdBudget: UInt64, flushBound: UInt64
+        markerKey: [UInt8], holdBudget: UInt64, colourBudget: UInt64 = 10_000, flushBound: UInt64
     ) {
         self.snapshot = snapshot
         self.cluster = cluster
@@ -55,6 +70,7 @@ package struct SnapshotPlan: Hashable, Sendable, Codable {
         self.members = members
         self.markerKey = markerKey
         self.holdBudget = holdBudget
+        self.colourBudget = colourBudget
         self.flushBound = flushBound
     }
 
@@ -73,14 +89,16 @@ package struct SnapshotPlan: Hashable, Sendable, Codable {
     }
 }
 
-/// What the coordinator tells a participant. Each is sent once per epoch and host.
+/// What the coordinator tells a participant. Each is sent once per epoch and host; `arm` and `flush` a second time, in
+/// hold mode, when colour mode is given up before any cut.
 package enum SnapshotCommand: Hashable, Sendable {
     case prepare(SnapshotPlan)
-    case arm
+    case arm(SnapshotMode)
     case flush
     case cut
-    /// Stop logging late arrivals: sent between cut and release when markers are missing somewhere, so that nothing
-    /// that is released on one host is taken for channel state on another.
+    /// Stop logging late arrivals, so that nothing that is released on one host is taken for channel state on another.
+    /// Sent between cut and release: in hold mode when markers are missing somewhere, in colour mode always, and then
+    /// obeyed when the markers of the cuts are in or the flush bound has passed.
     case settle
     case release
     /// The manifest is written: forget what would undo the epoch.
@@ -115,9 +133,9 @@ package struct MemberCut: Hashable, Sendable, Codable {
 /// What an agent states about one member's gate, from arm to the commanded release.
 package struct GateAttestation: Hashable, Sendable, Codable {
     package var member: MemberName
-    /// Segments held at the egress in all.
+    /// Segments held in all: at the egress in hold mode; in colour mode, coloured ones that waited for this member's cut.
     package var held: UInt64
-    /// Of these, emitted before the cut.
+    /// Of these, emitted before the cut. None in colour mode.
     package var heldBeforeCut: UInt64
     /// Segments in the channel log, sent and received.
     package var logged: UInt64
@@ -131,8 +149,11 @@ package struct GateAttestation: Hashable, Sendable, Codable {
     package var watchdogFired: Bool
     /// Packets handed to user space while no gate was armed.
     package var packetsOutsideEpoch: UInt64
-    /// Channels into this member whose marker did not arrive in time.
+    /// Channels into this member whose marker did not arrive in time: that of the flush in hold mode, that of the cut
+    /// in colour mode.
     package var markersMissing: [Channel]
+    /// Channels into this member on which the marker of the cut arrived without its colour.
+    package var bleached: [Channel]
     /// Wall-clock time of the release in nanoseconds since 1970.
     package var releasedAt: UInt64
     /// From the rule being live to the rule being gone, in nanoseconds.
@@ -141,7 +162,8 @@ package struct GateAttestation: Hashable, Sendable, Codable {
     package init(
         member: MemberName, held: UInt64 = 0, heldBeforeCut: UInt64 = 0, logged: UInt64 = 0, overflowed: UInt64 = 0,
         foreignChanges: UInt64 = 0, unbroken: Bool = true, watchdogFired: Bool = false,
-        packetsOutsideEpoch: UInt64 = 0, markersMissing: [Channel] = [], releasedAt: UInt64 = 0, holdTime: UInt64 = 0
+        packetsOutsideEpoch: UInt64 = 0, markersMissing: [Channel] = [], bleached: [Channel] = [],
+        releasedAt: UInt64 = 0, holdTime: UInt64 = 0
     ) {
         self.member = member
         self.held = held
@@ -153,6 +175,7 @@ package struct GateAttestation: Hashable, Sendable, Codable {
         self.watchdogFired = watchdogFired
         self.packetsOutsideEpoch = packetsOutsideEpoch
         self.markersMissing = markersMissing
+        self.bleached = bleached
         self.releasedAt = releasedAt
         self.holdTime = holdTime
     }
@@ -242,6 +265,7 @@ package enum FailureCode: String, Sendable, Codable, CaseIterable {
     case unsupported = "unsupported"
     case incompatibleHost = "incompatible-host"
     case cancelled = "cancelled"
+    case holdExceeded = "hold-exceeded"
 
     package var exitCode: Int32 {
         switch self {
@@ -273,6 +297,7 @@ package enum FailureCode: String, Sendable, Codable, CaseIterable {
         case .unsupported: 29
         case .incompatibleHost: 30
         case .cancelled: 31
+        case .holdExceeded: 32
         }
     }
 }
@@ -282,8 +307,9 @@ package enum SnapshotReport: Hashable, Sendable {
     case prepared
     case refused([Failure])
     case armed
-    /// All markers are in, or the bound has passed: then the channels without a marker are named.
-    case flushed(missing: [Channel])
+    /// All markers are in, or the bound has passed: then the channels without a marker are named. Bleached are those
+    /// whose marker arrived without its colour.
+    case flushed(missing: [Channel], bleached: [Channel] = [])
     case cut([MemberCut])
     case settled
     case released([GateAttestation])

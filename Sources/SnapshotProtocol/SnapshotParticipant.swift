@@ -4,8 +4,8 @@
 /// member has been given back (`finish` or `abandon`). It needs nobody's permission for that.
 package struct SnapshotParticipant: Sendable {
     package enum Phase: String, Sendable, Hashable, CaseIterable {
-        case idle, preparing, prepared, arming, armed, flushing, flushed, cutting, cut, releasing, saving, saved
-        case sealing, aborting, finished
+        case idle, preparing, prepared, arming, armed, flushing, flushed, cutting, cut, settling, releasing, saving
+        case saved, sealing, aborting, finished
     }
 
     package enum Event: Sendable, Hashable {
@@ -13,7 +13,7 @@ package struct SnapshotParticipant: Sendable {
         case memberPrepared(MemberName)
         case memberRefused(Failure)
         case gatesArmed
-        case markerArrived(Channel)
+        case markerArrived(Channel, MarkerKind = .flush, bleached: Bool = false)
         case memberCut(MemberCut)
         case gatesReleased([GateAttestation])
         case memberStored(StoredMember)
@@ -32,16 +32,20 @@ package struct SnapshotParticipant: Sendable {
     package enum Action: Sendable, Hashable {
         /// Look whether the member can be snapshotted and make ready what is slow. Nothing is frozen yet.
         case prepare(PlannedMember)
-        /// Close the gates of all members of this host in one atomic change.
-        case armGates
-        /// Send a marker on every channel whose sender lives here.
-        case sendMarkers
+        /// Make the gates of all members of this host live in one atomic change: closed in hold mode, open and
+        /// watching in colour mode. Comes a second time, for `hold`, when colour mode is given up.
+        case armGates(SnapshotMode)
+        /// Send a marker on every channel whose sender is one of these members. Comes again and again in colour mode.
+        case sendMarkers(MarkerKind, from: [MemberName])
+        /// From now on hold what arrives coloured for a member that has not been cut. It must be done before the report
+        /// that follows it is sent, and is not answered.
+        case heedColour
         /// Freeze the member, note the place in its held queue, start the image, let it run again.
         case cut(MemberName)
         /// Take nothing that arrives from now on into the logs. It must be done before the report that follows it is
         /// sent, and is not answered. Comes once or twice, after the cuts of this host.
         case stopLateLog
-        /// Send out what is held, in order, and open the gates; then attest.
+        /// Send out what is held, in order, colour nothing more and open the gates; then attest.
         case releaseGates
         /// Store image, disks and log.
         case store(MemberName)
@@ -62,8 +66,13 @@ package struct SnapshotParticipant: Sendable {
     private var members: [MemberName] = []
     private var waiting: Set<MemberName> = []
     private var refusals: [Failure] = []
-    private var markersMissing: Set<Channel> = []
-    private var flushDeadline: Tick?
+    private var mode = SnapshotMode.hold
+    private var markers = MarkerLedger()
+    /// The end of the wait for markers.
+    private var markerDeadline: Tick?
+    /// When markers go out again.
+    private var repetition: Tick?
+    private var cutOrdered = false
     private var cuts: [MemberName: MemberCut] = [:]
     private var stored: [MemberName: StoredMember] = [:]
     private var gatesOpening = false
@@ -77,8 +86,8 @@ package struct SnapshotParticipant: Sendable {
         case .memberPrepared(let name): return prepared(name)
         case .memberRefused(let failure): return refused(failure)
         case .gatesArmed: return gatesArmed()
-        case .markerArrived(let channel): return marker(on: channel)
-        case .memberCut(let cut): return wasCut(cut)
+        case .markerArrived(let channel, let kind, let bleached): return marker(kind, on: channel, bleached: bleached)
+        case .memberCut(let cut): return wasCut(cut, at: now)
         case .gatesReleased(let attestations): return released(attestations)
         case .memberStored(let member): return wasStored(member)
         case .memberFinished(let name): return wasFinished(name)
@@ -99,7 +108,7 @@ package struct SnapshotParticipant: Sendable {
         case (.idle, .prepare(let plan)):
             self.plan = plan
             members = plan.members(on: host).map(\.name)
-            markersMissing = plan.channels(into: host)
+            markers = MarkerLedger(plan.channels(into: host))
             phase = .preparing
             waiting = Set(members)
             guard !members.isEmpty else {
@@ -107,20 +116,26 @@ package struct SnapshotParticipant: Sendable {
                     reporting: .failed(Failure(.internalError, "No member of \(plan.cluster) is planned for \(host).")))
             }
             return plan.members(on: host).map { .prepare($0) }
-        case (.prepared, .arm):
-            phase = .arming
-            return [.armGates]
+        case (.prepared, .arm(let mode)): return arm(mode)
+        case (.flushed, .arm(.hold)) where mode == .colour: return arm(.hold)
         case (.armed, .flush):
             phase = .flushing
-            flushDeadline = now + (plan?.flushBound ?? 0)
-            return [.sendMarkers] + (markersMissing.isEmpty ? flushed() : [])
+            markerDeadline = now + (plan?.flushBound ?? 0)
+            return send(mode == .hold ? .flush : .probe, from: members, at: now) + endFlushIfComplete()
         case (.flushed, .cut):
-            phase = .cutting
-            waiting = Set(members)
-            return members.map { .cut($0) }
-        case (.cut, .settle): return [.stopLateLog, .report(.settled)]
+            cutOrdered = true
+            return beginCut()
+        case (.cutting, .cut) where !cutOrdered, (.cut, .cut) where !cutOrdered:
+            // The marker of another member's cut was faster than the command.
+            cutOrdered = true
+            return []
+        case (.cut, .settle):
+            phase = .settling
+            markerDeadline = mode == .hold ? now : now + (plan?.flushBound ?? 0)
+            return endSettlingIfComplete(at: now)
         case (.cut, .release):
             phase = .releasing
+            repetition = nil
             return [.releaseGates]
         case (.saved, .seal):
             phase = .sealing
@@ -158,39 +173,94 @@ package struct SnapshotParticipant: Sendable {
         return [.report(.prepared)]
     }
 
+    private mutating func arm(_ mode: SnapshotMode) -> [Action] {
+        self.mode = mode
+        phase = .arming
+        return [.armGates(mode)]
+    }
+
     private mutating func gatesArmed() -> [Action] {
         guard phase == .arming else { return [] }
         phase = .armed
         return [.report(.armed)]
     }
 
-    private mutating func marker(on channel: Channel) -> [Action] {
+    // MARK: Markers
+
+    /// A lost marker of colour mode would cost the epoch, so they go out again until they can be of no more use. In hold
+    /// mode a lost marker costs the proof that a log is complete, and only that.
+    private mutating func send(_ kind: MarkerKind, from members: [MemberName], at now: Tick) -> [Action] {
+        if kind != .flush { repetition = now + Self.markerInterval }
+        return [.sendMarkers(kind, from: members)]
+    }
+
+    private mutating func marker(_ kind: MarkerKind, on channel: Channel, bleached: Bool) -> [Action] {
+        switch (kind, phase) {
         // Another host may have been told to flush before this one; its markers count all the same. After the bound
         // they prove nothing any more: the log may have been closed between the segments and their marker.
-        switch phase {
-        case .preparing, .prepared, .arming, .armed, .flushing: break
+        case (.flush, .preparing), (.flush, .prepared), (.flush, .arming), (.flush, .armed), (.flush, .flushing),
+            (.probe, .preparing), (.probe, .prepared), (.probe, .arming), (.probe, .armed), (.probe, .flushing):
+            markers.note(kind, on: channel, bleached: bleached)
+            return endFlushIfComplete()
+        case (.cut, .flushed), (.cut, .cutting), (.cut, .cut), (.cut, .settling):
+            markers.note(kind, on: channel, bleached: bleached)
+            return beginCut() + endSettlingIfComplete(at: nil)
         default: return []
         }
-        guard markersMissing.remove(channel) != nil else { return [] }
-        return phase == .flushing && markersMissing.isEmpty ? flushed() : []
+    }
+
+    private mutating func endFlushIfComplete() -> [Action] {
+        let kind: MarkerKind = mode == .hold ? .flush : .probe
+        return phase == .flushing && markers.missing(kind).isEmpty ? flushed() : []
     }
 
     private mutating func flushed() -> [Action] {
         phase = .flushed
-        flushDeadline = nil
-        return [.report(.flushed(missing: markersMissing.sorted()))]
+        markerDeadline = nil
+        repetition = nil
+        let kind: MarkerKind = mode == .hold ? .flush : .probe
+        let report = SnapshotReport.flushed(missing: markers.missing(kind), bleached: markers.bleached(kind))
+        // No member anywhere is cut before all hosts have flushed, so nothing coloured of this epoch is missed.
+        return (mode == .colour ? [.heedColour] : []) + [.report(report)]
     }
 
-    private mutating func wasCut(_ cut: MemberCut) -> [Action] {
-        guard phase == .cutting else { return [] }
-        cuts[cut.member] = cut
-        waiting.remove(cut.member)
-        guard waiting.isEmpty else { return [] }
-        phase = .cut
-        // When all channels into this host are proven empty nothing late can come any more; what arrives from now on
-        // was released by a host that was told so first.
-        return (markersMissing.isEmpty ? [.stopLateLog] : []) + [.report(.cut(members.compactMap { cuts[$0] }))]
+    // MARK: Cut
+
+    /// By command, or by the marker of another member's cut, whichever comes first. Such a marker has the key of the
+    /// epoch, and none is made before all hosts have flushed: so every host heeds the colour of what is cut here. A
+    /// coloured segment alone proves nothing of the kind; it is held, and waits for command or marker.
+    private mutating func beginCut() -> [Action] {
+        guard phase == .flushed else { return [] }
+        phase = .cutting
+        waiting = Set(members)
+        return members.map { .cut($0) }
     }
+
+    private mutating func wasCut(_ cut: MemberCut, at now: Tick) -> [Action] {
+        guard phase == .cutting, waiting.remove(cut.member) != nil else { return [] }
+        cuts[cut.member] = cut
+        return (mode == .colour ? send(.cut, from: [cut.member], at: now) : []) + endCutIfComplete()
+    }
+
+    private mutating func endCutIfComplete() -> [Action] {
+        guard phase == .cutting, waiting.isEmpty else { return [] }
+        phase = .cut
+        // In hold mode, when all channels into this host are proven empty nothing late can come any more; what arrives
+        // from now on was released by a host that was told so first.
+        let isEmpty = mode == .hold && markers.missing(.flush).isEmpty
+        return (isEmpty ? [.stopLateLog] : []) + [.report(.cut(members.compactMap { cuts[$0] }))]
+    }
+
+    private mutating func endSettlingIfComplete(at now: Tick?) -> [Action] {
+        guard phase == .settling, let markerDeadline else { return [] }
+        let isOver = now.map { $0 >= markerDeadline } ?? false
+        guard isOver || markers.missing(.cut).isEmpty else { return [] }
+        phase = .cut
+        self.markerDeadline = nil
+        return [.stopLateLog, .report(.settled)]
+    }
+
+    // MARK: Release and after
 
     private mutating func released(_ attestations: [GateAttestation]) -> [Action] {
         guard phase == .releasing else { return [] }
@@ -198,7 +268,9 @@ package struct SnapshotParticipant: Sendable {
         waiting = Set(members)
         let completed = attestations.map { attestation in
             var attestation = attestation
-            attestation.markersMissing = markersMissing.filter { $0.receiver == attestation.member }.sorted()
+            let member = attestation.member
+            attestation.markersMissing = markers.missing(mode == .hold ? .flush : .cut).filter { $0.receiver == member }
+            attestation.bleached = markers.bleached(.cut).filter { $0.receiver == member }
             return attestation
         }
         return [.report(.released(completed))] + members.map { .store($0) }
@@ -239,6 +311,7 @@ package struct SnapshotParticipant: Sendable {
         default: break
         }
         phase = .aborting
+        repetition = nil
         waiting = Set(members)
         gatesOpening = true
         var actions: [Action] = [.openGates]
@@ -253,9 +326,24 @@ package struct SnapshotParticipant: Sendable {
         return [.report(.aborted), .end]
     }
 
+    // MARK: Time
+
+    /// In milliseconds.
+    private static let markerInterval: UInt64 = 20
+
+    /// When a tick is next of use. A driver may give more of them.
+    package var wakeAt: Tick? { [markerDeadline, repetition].compactMap { $0 }.min() }
+
     private mutating func ticked(at now: Tick) -> [Action] {
-        guard phase == .flushing, let flushDeadline, now >= flushDeadline else { return [] }
-        return flushed()
+        var actions: [Action] = []
+        if let repetition, now >= repetition {
+            actions =
+                phase == .flushing
+                ? send(.probe, from: members, at: now)
+                : send(.cut, from: members.filter { cuts[$0] != nil }, at: now)
+        }
+        guard let markerDeadline, now >= markerDeadline else { return actions }
+        return actions + (phase == .flushing ? flushed() : endSettlingIfComplete(at: now))
     }
 }
 

@@ -28,7 +28,7 @@ package struct Verdict: Hashable, Sendable, Codable {
         self.reasons = reasons
     }
 
-    package static func judge(_ evidence: [MemberEvidence]) -> Verdict {
+    package static func judge(_ evidence: [MemberEvidence], mode: SnapshotMode) -> Verdict {
         var reasons: [String] = []
         if evidence.isEmpty { reasons.append("There is no member.") }
         for item in evidence {
@@ -56,8 +56,19 @@ package struct Verdict: Hashable, Sendable, Codable {
             }
         }
         let missing = evidence.flatMap(\.gate.markersMissing).sorted()
+        for channel in evidence.flatMap(\.gate.bleached).sorted() {
+            reasons.append("The path of \(channel) took the colour off; take the snapshot in hold mode.")
+        }
+        if mode == .colour {
+            for channel in missing {
+                reasons.append(
+                    "No marker of the cut arrived on \(channel): nothing shows that its path kept the colour.")
+            }
+        }
         let consistent = reasons.isEmpty
-        for channel in missing { reasons.append("No marker arrived on \(channel): its log may lack segments.") }
+        for channel in missing where mode == .hold {
+            reasons.append("No marker arrived on \(channel): its log may lack segments.")
+        }
         return Verdict(consistent: consistent, logComplete: consistent && missing.isEmpty, reasons: reasons)
     }
 }

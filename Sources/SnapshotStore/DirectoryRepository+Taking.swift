@@ -166,7 +166,7 @@ extension DirectoryRepository {
     }
 
     private func checkEvidence(_ manifest: SnapshotManifest) throws(StoreError) {
-        let verdict = Verdict.judge(manifest.members)
+        let verdict = Verdict.judge(manifest.members, mode: manifest.mode)
         var reasons = verdict.consistent ? [] : verdict.reasons
         if verdict != manifest.verdict { reasons.append("The verdict is not what the evidence says.") }
         if SnapshotManifest.skew(of: manifest.members) != manifest.skew {

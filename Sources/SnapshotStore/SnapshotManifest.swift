@@ -25,7 +25,7 @@ package struct SnapshotManifest: Hashable, Sendable, Codable {
         self.createdAt = createdAt
         self.members = members
         self.skew = Self.skew(of: members)
-        self.verdict = Verdict.judge(members)
+        self.verdict = Verdict.judge(members, mode: mode)
     }
 
     /// Bytes of all parts.

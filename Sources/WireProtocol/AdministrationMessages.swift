@@ -129,8 +129,18 @@ package struct SnapshotVerification: Hashable, Sendable {
 }
 
 /// What the manager says while it takes a snapshot. The last one is `sealed`, or the call fails.
+/// What a user may ask for.
+package enum ModeChoice: String, Sendable, CaseIterable {
+    case hold
+    case colour
+    /// The manager chooses by the number of hosts and by what happened to the cluster's last snapshot.
+    case auto
+}
+
 package enum SnapshotProgress: Hashable, Sendable {
     case phase(String)
+    /// The epoch goes on in hold mode.
+    case fallBack(reason: String)
     /// Bytes.
     case stored(member: MemberName, bytes: UInt64, total: UInt64)
     case sealed(SnapshotSummary)

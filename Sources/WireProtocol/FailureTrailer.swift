@@ -41,7 +41,7 @@ package enum FailureTrailer {
         case .unsupported, .manifestVersion: .unimplemented
         case .deadline: .deadlineExceeded
         case .cancelled: .cancelled
-        case .aborted, .gateBroken, .busy: .aborted
+        case .aborted, .gateBroken, .holdExceeded, .busy: .aborted
         case .machineNotRunning, .memberInOtherCluster, .interfaceWithoutTap, .queueTaken,
             .repositoryNotWritable, .originalsRunning, .incompatibleHost:
             .failedPrecondition

@@ -231,11 +231,9 @@ import WireProtocol
     @Test func badCommandLinesCallNobody() async throws {
         for words in [
             ["bogus", "x", "y"], ["restore", "s", "--place=a"], ["restore", "s", "--place==b"],
-            ["cluster", "create", "web"], ["agents", "--output", "xml"],
+            ["cluster", "create", "web"], ["snapshot", "create", "web", "--mode=colourful"], ["agents", "--output", "xml"],
         ] {
-            let run =
-                await
-                (words.count == 2 ? CommandRun.run(words[0], words[1]) : CommandRun.run(words[0], words[1], words[2]))
+            let run = await CommandRun.run(words)
             #expect(run.code == 64, "\(words)")
             #expect(run.output == "")
             #expect(run.error != "")
@@ -244,6 +242,25 @@ import WireProtocol
         let twice = await CommandRun.run("restore", "s", "--place", "a=x", "--place", "a=y", "--output", "json")
         #expect(twice.code == 64)
         #expect(try same(twice.error, #"{"error":{"code":"usage","message":"a is placed twice."}}"#))
+    }
+
+    @Test func snapshotModes() async {
+        for mode in ModeChoice.allCases {
+            let run = await CommandRun.run(
+                "snapshot", "create", "web", "--mode", mode.rawValue, answers: Self.answers)
+            #expect(run.manager.calls == ["create snapshot web in mode \(mode.rawValue)"])
+        }
+        let run = await CommandRun.run("snapshot", "create", "web", answers: Self.answers)
+        #expect(run.manager.calls == ["create snapshot web in mode hold"])
+    }
+
+    /// Not only on a terminal: whoever asked for colour mode ought to find it in the log of the job.
+    @Test func whoeverGetsAnotherModeIsTold() async {
+        var answers = Self.answers
+        answers.fallBack = "The path of a>b takes the colour off."
+        let run = await CommandRun.run("snapshot", "create", "web", "--mode", "colour", answers: answers)
+        #expect(run.code == 0)
+        #expect(run.error == "The snapshot goes on in hold mode. The path of a>b takes the colour off.\n")
     }
 
     @Test func helpGoesToStandardOutput() async {

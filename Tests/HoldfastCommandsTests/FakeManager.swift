@@ -12,6 +12,8 @@ final class FakeManager: ManagerCalls {
         var clusters: [ClusterSummary] = []
         var snapshots: [SnapshotSummary] = []
         var problems: [String] = []
+        /// Why a snapshot goes on in hold mode.
+        var fallBack: String?
         var error: ManagerCallError?
     }
 
@@ -61,11 +63,12 @@ final class FakeManager: ManagerCalls {
     func deleteCluster(_ name: String) async throws(ManagerCallError) { try note("delete cluster \(name)") }
 
     func createSnapshot(
-        of cluster: String, progress: @escaping @Sendable (SnapshotProgress) -> Void
+        of cluster: String, mode: ModeChoice, progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerCallError) -> SnapshotSummary {
         progress(.phase("arming"))
+        if let reason = answers.fallBack { progress(.fallBack(reason: reason)) }
         progress(.stored(member: MemberName("a"), bytes: 1_024, total: 2_048))
-        try note("create snapshot \(cluster)")
+        try note("create snapshot \(cluster) in mode \(mode.rawValue)")
         return answers.snapshots[0]
     }
 
@@ -109,6 +112,13 @@ struct CommandRun: Sendable {
 
     static func run(
         _ arguments: String..., answers: FakeManager.Answers = .init(), variables: [String: String] = [:],
+        isInteractive: Bool = false, dial: ManagerCallError? = nil
+    ) async -> CommandRun {
+        await run(arguments, answers: answers, variables: variables, isInteractive: isInteractive, dial: dial)
+    }
+
+    static func run(
+        _ arguments: [String], answers: FakeManager.Answers = .init(), variables: [String: String] = [:],
         isInteractive: Bool = false, dial: ManagerCallError? = nil
     ) async -> CommandRun {
         let manager = FakeManager(answers)

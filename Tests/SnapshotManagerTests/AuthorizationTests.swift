@@ -41,7 +41,7 @@ import WireProtocol
                 try await client.deleteCluster("x")
             }
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in
-                try await client.createSnapshot(of: "x") { _ in }
+                try await client.createSnapshot(of: "x", mode: .hold) { _ in }
             }
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in try await client.snapshots() }
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in try await client.snapshot("x") }

@@ -8,7 +8,7 @@ import WireProtocol
 /// An agent without guests: speaks the real stream, stores real parts, and fails where it is told to.
 final class FakeAgent: Sendable {
     enum Step: String, Sendable, CaseIterable {
-        case prepare, arm, flush, cut, release, save, seal, abort
+        case prepare, arm, flush, cut, settle, release, save, seal, abort
         case fence, load, replay, open, start, finish, discard
     }
 
@@ -18,6 +18,8 @@ final class FakeAgent: Sendable {
         /// Breaks the connection off.
         case vanish
         case silence
+        /// Says, of an epoch in colour mode, that a path takes the colour off.
+        case bleach(Channel)
         /// Answers when the gate is opened.
         case wait(Gate)
     }
@@ -52,10 +54,13 @@ final class FakeAgent: Sendable {
     private struct State {
         var heard: [Step] = []
         var plan: SnapshotPlan?
+        /// In which the gates were armed last.
+        var mode = SnapshotMode.hold
         var restorePlan: RestorePlan?
         var task: Task<Void, Never>?
         var ended: [Failure]?
         var machines: [MachineSummary]
+        var reactions: [Step: Reaction]
     }
 
     private let state: NIOLockedValueBox<State>
@@ -64,7 +69,6 @@ final class FakeAgent: Sendable {
     private let port: Int
     private let repository: String
     private let offers: [String: String]
-    private let reactions: [Step: Reaction]
 
     init(
         host: String, claiming claimed: String? = nil, identity: AgentIdentity, port: Int, repository: String,
@@ -76,8 +80,7 @@ final class FakeAgent: Sendable {
         self.port = port
         self.repository = repository
         self.offers = offers
-        self.reactions = reactions
-        state = NIOLockedValueBox(State(machines: machines))
+        state = NIOLockedValueBox(State(machines: machines, reactions: reactions))
     }
 
     func set(_ machines: [MachineSummary]) { state.withLockedValue { $0.machines = machines } }
@@ -167,13 +170,19 @@ final class FakeAgent: Sendable {
         }
     }
 
+    func setReaction(_ reaction: Reaction?, to step: Step) {
+        state.withLockedValue { $0.reactions[step] = reaction }
+    }
+
+    private func reaction(to step: Step) -> Reaction? { state.withLockedValue { $0.reactions[step] } }
+
     private func react<Report>(
         _ step: Step, to report: Report, _ send: (Report) -> Void, failing: (Failure) -> Report,
         refusing: ([Failure]) -> Report
     ) async throws {
         state.withLockedValue { $0.heard.append(step) }
-        switch reactions[step] {
-        case nil: send(report)
+        switch reaction(to: step) {
+        case nil, .bleach: send(report)
         case .fail(let failure): send(failing(failure))
         case .refuse(let failures): send(refusing(failures))
         case .vanish: throw Vanished()
@@ -189,10 +198,19 @@ final class FakeAgent: Sendable {
     private func snapshotAnswer(_ command: SnapshotCommand) throws -> (Step, SnapshotReport) {
         switch command {
         case .prepare(let plan):
-            state.withLockedValue { $0.plan = plan }
+            state.withLockedValue {
+                $0.plan = plan
+                $0.mode = plan.mode
+            }
             return (.prepare, .prepared)
-        case .arm: return (.arm, .armed)
-        case .flush: return (.flush, .flushed(missing: []))
+        case .arm(let mode):
+            state.withLockedValue { $0.mode = mode }
+            return (.arm, .armed)
+        case .flush:
+            if case .bleach(let channel) = reaction(to: .flush), state.withLockedValue({ $0.mode }) == .colour {
+                return (.flush, .flushed(missing: [], bleached: [channel]))
+            }
+            return (.flush, .flushed(missing: []))
         case .cut:
             return (
                 .cut,
@@ -203,7 +221,7 @@ final class FakeAgent: Sendable {
                             pause: 1_000_000, method: "background")
                     })
             )
-        case .settle: return (.flush, .settled)
+        case .settle: return (.settle, .settled)
         case .release:
             return (
                 .release,

@@ -177,3 +177,16 @@ import WireProtocol
         }
     }
 }
+
+@Suite struct ModeSelectionTests {
+    @Test(arguments: [1, 7, 8, 100], [false, true]) func whoSaysWhatHeWantsGetsIt(hosts: Int, outlastsHold: Bool) {
+        #expect(ModeChoice.hold.mode(hosts: hosts, outlastsHold: outlastsHold) == .hold)
+        #expect(ModeChoice.colour.mode(hosts: hosts, outlastsHold: outlastsHold) == .colour)
+    }
+
+    @Test func autoIsColourForManyHostsAndForStragglers() {
+        #expect(ModeChoice.auto.mode(hosts: ModeChoice.manyHosts - 1, outlastsHold: false) == .hold)
+        #expect(ModeChoice.auto.mode(hosts: ModeChoice.manyHosts, outlastsHold: false) == .colour)
+        #expect(ModeChoice.auto.mode(hosts: 1, outlastsHold: true) == .colour)
+    }
+}

@@ -16,7 +16,7 @@ import WireProtocol
             let first = try await fixture.agent("pc1", machines: [.running("a")])
             let second = try await fixture.agent("pc2", machines: [.running("b")], reactions: reactions)
             _ = try await fixture.client.createCluster("web", members: [MemberName("a"), MemberName("b")])
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { _ in }
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             first.set([.running("a", state: "off")])
             second.set([.running("b", state: "off")])
             try await body(fixture, first, second, snapshot)

@@ -25,7 +25,7 @@ import WireProtocol
     @Test func aSnapshotThatAllAgentsFollowIsSealed() async throws {
         try await withCluster { fixture, first, second in
             let seen = NIOLockedValueBox<[SnapshotProgress]>([])
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { event in
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { event in
                 seen.withLockedValue { $0.append(event) }
             }
             #expect(snapshot.sealed)
@@ -56,17 +56,64 @@ import WireProtocol
         }
     }
 
+    @Test func aSnapshotInColourModeIsSealedAsSuch() async throws {
+        try await withCluster { fixture, _, second in
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .colour) { _ in }
+            #expect(snapshot.mode == .colour)
+            #expect(second.heard == [.prepare, .arm, .flush, .cut, .settle, .release, .save, .seal])
+            #expect(try await fixture.client.snapshot(snapshot.id).mode == .colour)
+            #expect(try await fixture.client.verifySnapshot(snapshot.id).problems == [])
+        }
+    }
+
+    @Test func aPathThatTakesTheColourOffMakesTheEpochGoOnInHoldMode() async throws {
+        let channel = Channel(sender: MemberName("a"), receiver: MemberName("c"))
+        try await withCluster(reactions: [.flush: .bleach(channel)]) { fixture, _, second in
+            let seen = NIOLockedValueBox<[SnapshotProgress]>([])
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .colour) { event in
+                seen.withLockedValue { $0.append(event) }
+            }
+            #expect(snapshot.mode == .hold)
+            #expect(snapshot.epoch == Epoch(1))
+            #expect(second.heard == [.prepare, .arm, .flush, .arm, .flush, .cut, .release, .save, .seal])
+            let reasons = seen.withLockedValue { events in
+                events.compactMap { event in if case .fallBack(let reason) = event { reason } else { nil } }
+            }
+            #expect(reasons.count == 1)
+            #expect(reasons.first?.contains("a>c") == true)
+        }
+    }
+
+    @Test func autoTakesColourAfterAHoldThatWasTooLong() async throws {
+        let reactions = [FakeAgent.Step.settle: FakeAgent.Reaction.fail(Failure(.aborted, "Only so far."))]
+        try await withCluster(reactions: reactions) { fixture, _, second in
+            let first = try await fixture.client.createSnapshot(of: "web", mode: .auto) { _ in }
+            #expect(first.mode == .hold)
+            second.setReaction(.fail(Failure(.holdExceeded, "The hold budget is spent.")), to: .cut)
+            await #expect(throws: ManagerCallError.self) {
+                try await fixture.client.createSnapshot(of: "web", mode: .auto) { _ in }
+            }
+            second.setReaction(nil, to: .cut)
+            // The step that only colour mode has with all markers in.
+            let error = await #expect(throws: ManagerCallError.self) {
+                try await fixture.client.createSnapshot(of: "web", mode: .auto) { _ in }
+            }
+            #expect(error?.failures.map(\.code) == [.aborted])
+            #expect(second.heard.contains(.settle))
+        }
+    }
+
     @Test func epochsGrowAlsoOverAbortsAndDeletions() async throws {
         try await withCluster(reactions: [.cut: .fail(Failure(.aborted, "no"))]) { fixture, _, second in
             await fixture.expect(.aborted) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             second.hangUp()
             try await fixture.connected("pc2", false)
             _ = try await fixture.agent("pc2", machines: [.running("c")])
             try await fixture.client.deleteCluster("web")
             _ = try await fixture.client.createCluster("web", members: [MemberName("a"), MemberName("c")])
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { _ in }
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             #expect(snapshot.epoch == Epoch(2))
         }
     }
@@ -76,7 +123,7 @@ import WireProtocol
         let failure = Failure(.queueTaken, member: MemberName("c"), "Another program holds the queue.")
         try await withCluster(reactions: [step: .fail(failure)]) { fixture, first, second in
             let failures = await fixture.expect(.queueTaken) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             #expect(failures == [failure])
             let remnants = try fixture.remnants()
@@ -91,7 +138,7 @@ import WireProtocol
     func anAgentThatVanishesLeavesNothingBehind(step: FakeAgent.Step) async throws {
         try await withCluster(reactions: [step: .vanish]) { fixture, first, _ in
             await fixture.expect(.hostUnavailable) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             let remnants = try fixture.remnants()
             #expect(remnants == [])
@@ -101,7 +148,7 @@ import WireProtocol
 
     @Test func anAgentThatVanishesAfterTheSealTakesNothingBack() async throws {
         try await withCluster(reactions: [.seal: .vanish]) { fixture, _, _ in
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { _ in }
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             #expect(try await fixture.client.snapshots().map(\.id) == [snapshot.id])
         }
     }
@@ -110,7 +157,7 @@ import WireProtocol
         let failure = Failure(.noSpace, member: MemberName("c"), "There is no space.")
         try await withCluster(reactions: [.prepare: .refuse([failure])]) { fixture, _, _ in
             let failures = await fixture.expect(.noSpace) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             #expect(failures == [failure])
             let remnants = try fixture.remnants()
@@ -126,7 +173,7 @@ import WireProtocol
             ])
             second.set([])
             let failures = await fixture.expect(.machineNotRunning) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             #expect(failures.map(\.code) == [.machineNotRunning, .interfaceWithoutTap, .unknownMachine])
             #expect(failures.map(\.member?.rawValue) == ["a", "b", "c"])
@@ -138,11 +185,11 @@ import WireProtocol
 
     @Test func aMemberWhoseHostIsGoneIsNoUnknownOne() async throws {
         try await withCluster { fixture, _, second in
-            _ = try await fixture.client.createSnapshot(of: "web") { _ in }
+            _ = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             second.hangUp()
             try await fixture.connected("pc2", false)
             await fixture.expect(.hostUnavailable) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
         }
     }
@@ -150,10 +197,10 @@ import WireProtocol
     @Test func aClusterHasOneJobAtATime() async throws {
         let gate = FakeAgent.Gate()
         try await withCluster(reactions: [.prepare: .wait(gate)]) { fixture, _, _ in
-            let first = Task { try await fixture.client.createSnapshot(of: "web") { _ in } }
+            let first = Task { try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in } }
             for await _ in gate.reached { break }
             await fixture.expect(.busy) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             await fixture.expect(.busy) { () throws(ManagerCallError) in
                 try await fixture.client.deleteCluster("web")
@@ -162,7 +209,7 @@ import WireProtocol
             let snapshot = try await first.value
             #expect(snapshot.sealed)
             await fixture.expect(.notFound) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "other") { _ in }
+                try await fixture.client.createSnapshot(of: "other", mode: .hold) { _ in }
             }
         }
     }
@@ -170,7 +217,7 @@ import WireProtocol
     @Test func aCallerThatGoesAwayCancelsTheSnapshot() async throws {
         let gate = FakeAgent.Gate()
         try await withCluster(reactions: [.cut: .wait(gate)]) { fixture, first, second in
-            let call = Task { try await fixture.client.createSnapshot(of: "web") { _ in } }
+            let call = Task { try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in } }
             for await _ in gate.reached { break }
             call.cancel()
             await #expect(throws: (any Error).self) { try await call.value }
@@ -197,7 +244,7 @@ import WireProtocol
             let agent = try await fixture.agent("pc1", machines: [.running("a")], reactions: [.save: .wait(gate)])
             witness.withLockedValue { $0 = agent }
             _ = try await fixture.client.createCluster("web", members: [MemberName("a")])
-            Task { _ = try? await fixture.client.createSnapshot(of: "web") { _ in } }
+            Task { _ = try? await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in } }
             for await _ in gate.reached { break }
             Task {
                 try await Task.sleep(for: .milliseconds(300))
@@ -219,7 +266,7 @@ import WireProtocol
         try await ManagerFixture.run(configuration, folder: folder) { fixture in
             _ = try await fixture.agent("pc1", machines: [.running("a")])
             _ = try await fixture.client.createCluster("web", members: [MemberName("a")])
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { _ in }
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             sealed.withLockedValue { $0 = snapshot.id }
         }
         // As after a kill: one epoch in the middle, and one sealed whose end never reached the catalog.
@@ -242,7 +289,7 @@ import WireProtocol
 
     @Test func aDamagedPartIsFoundAndADeletedSnapshotIsGone() async throws {
         try await withCluster { fixture, _, _ in
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { _ in }
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             let part = try #require(snapshot.members.first?.stored.parts.first)
             let path = try fixture.repository.path(of: part, in: snapshot.id)
             let damaged = String(repeating: "x", count: Int(part.size))

@@ -8,13 +8,21 @@ struct SegmentTraffic {
         var number: Int
         /// Emitted after its sender's cut.
         var afterCut: Bool
+        /// The bit of the traffic class, as it travels.
+        var coloured = false
 
         var description: String { "\(channel)#\(number)\(afterCut ? " after cut" : "")" }
     }
 
     enum Packet: Hashable {
         case segment(Segment)
-        case marker(Channel)
+        case marker(Marker)
+    }
+
+    struct Marker: Hashable {
+        var channel: Channel
+        var kind: MarkerKind
+        var bleached = false
     }
 
     private let hostOf: [MemberName: HostName]
@@ -23,6 +31,13 @@ struct SegmentTraffic {
     private var gated: Set<MemberName> = []
     private var cut: Set<MemberName> = []
     private var logsArrivals: Set<MemberName> = []
+    /// Members whose gate is live in colour mode.
+    private var coloured: Set<MemberName> = []
+    /// Of these, those whose gate heeds the colour of what arrives.
+    private var heeding: Set<MemberName> = []
+    private var waiting: [MemberName: [Segment]] = [:]
+    /// Channels whose path takes the colour off.
+    var bleaching: Set<Channel> = []
     private var emitted = 0
     /// What the gates took into the logs.
     private(set) var log: [Segment] = []
@@ -38,9 +53,13 @@ struct SegmentTraffic {
 
     var busyChannels: [Channel] { inFlight.filter { !$0.value.isEmpty }.keys.sorted() }
 
-    mutating func emit(on channel: Channel) {
+    /// `bit`: the guest uses the colour's bit itself.
+    mutating func emit(on channel: Channel, bit: Bool = false) {
         emitted += 1
-        let segment = Segment(channel: channel, number: emitted, afterCut: cut.contains(channel.sender))
+        let isCut = cut.contains(channel.sender)
+        let segment = Segment(
+            channel: channel, number: emitted, afterCut: isCut,
+            coloured: coloured.contains(channel.sender) ? isCut : bit)
         if gated.contains(channel.sender) {
             held[channel.sender, default: []].append(segment)
         } else {
@@ -49,22 +68,34 @@ struct SegmentTraffic {
     }
 
     /// Markers pass the gate of their own host: they follow whatever was emitted before the gate was closed.
-    mutating func sendMarker(on channel: Channel) { inFlight[channel, default: []].append(.marker(channel)) }
+    mutating func sendMarker(_ kind: MarkerKind, on channel: Channel) {
+        inFlight[channel, default: []].append(.marker(Marker(channel: channel, kind: kind)))
+    }
 
-    /// Delivers one packet of the channel, and returns the channel if it was a marker.
-    mutating func deliver(on channel: Channel, at index: Int = 0) -> Channel? {
+    /// One packet of the channel arrives; returns it if it was a marker.
+    mutating func deliver(on channel: Channel, at index: Int = 0) -> Marker? {
         guard let packet = inFlight[channel]?.remove(at: index) else { return nil }
         switch packet {
-        case .marker(let channel): return channel
-        case .segment(let segment):
-            let receiver = segment.channel.receiver
-            if cut.contains(receiver) {
-                if !segment.afterCut { channelState.insert(segment) }
-                if logsArrivals.contains(receiver) { log.append(segment) }
-            } else if segment.afterCut {
-                orphans.append(segment)
-            }
+        case .marker(var marker):
+            marker.bleached = marker.kind != .flush && bleaching.contains(channel)
+            return marker
+        case .segment(var segment):
+            if bleaching.contains(channel) { segment.coloured = false }
+            arrive(segment)
             return nil
+        }
+    }
+
+    private mutating func arrive(_ segment: Segment) {
+        let receiver = segment.channel.receiver
+        if cut.contains(receiver) {
+            if !segment.afterCut { channelState.insert(segment) }
+            let counts = !coloured.contains(receiver) || !segment.coloured
+            if logsArrivals.contains(receiver), counts { log.append(segment) }
+        } else if heeding.contains(receiver), segment.coloured {
+            waiting[receiver, default: []].append(segment)
+        } else if segment.afterCut {
+            orphans.append(segment)
         }
     }
 
@@ -72,12 +103,32 @@ struct SegmentTraffic {
         if inFlight[channel]?.remove(at: index) != nil { losses += 1 }
     }
 
-    mutating func arm(_ host: HostName) { for (member, home) in hostOf where home == host { gated.insert(member) } }
+    mutating func arm(_ host: HostName, _ mode: SnapshotMode) {
+        for (member, home) in hostOf.sorted(by: { $0.key < $1.key }) where home == host {
+            switch mode {
+            case .hold:
+                gated.insert(member)
+                heeding.remove(member)
+                coloured.remove(member)
+                letGo(to: member)
+            case .colour: coloured.insert(member)
+            }
+        }
+    }
+
+    mutating func heedColour(_ host: HostName) {
+        for (member, home) in hostOf where home == host { heeding.insert(member) }
+    }
 
     mutating func cut(_ member: MemberName) {
         cut.insert(member)
         logsArrivals.insert(member)
         log += held[member] ?? []
+        letGo(to: member)
+    }
+
+    private mutating func letGo(to member: MemberName) {
+        for segment in waiting.removeValue(forKey: member) ?? [] { arrive(segment) }
     }
 
     mutating func stopLateLog(_ host: HostName) {
@@ -88,6 +139,9 @@ struct SegmentTraffic {
         stopLateLog(host)
         for (member, home) in hostOf.sorted(by: { $0.key < $1.key }) where home == host {
             gated.remove(member)
+            coloured.remove(member)
+            heeding.remove(member)
+            letGo(to: member)
             for segment in held.removeValue(forKey: member) ?? [] {
                 inFlight[segment.channel, default: []].append(.segment(segment))
             }

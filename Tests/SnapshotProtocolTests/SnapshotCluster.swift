@@ -53,7 +53,9 @@ struct SnapshotCluster {
     }
 
     /// `a@d1 b@d2`, as in the traces.
-    static func plan(_ places: [String], holdBudget: UInt64 = 1_000, flushBound: UInt64 = 200) -> SnapshotPlan {
+    static func plan(
+        _ places: [String], mode: SnapshotMode = .hold, holdBudget: UInt64 = 1_000, flushBound: UInt64 = 200
+    ) -> SnapshotPlan {
         let members = places.enumerated().map { number, place in
             let parts = place.split(separator: "@").map(String.init)
             return PlannedMember(
@@ -61,8 +63,9 @@ struct SnapshotCluster {
                 nics: [MemberNIC(mac: "52:54:00:00:00:0\(number + 1)")])
         }
         return SnapshotPlan(
-            snapshot: "s1", cluster: "demo", epoch: Epoch(1), mode: .hold, members: members,
-            markerKey: Array(repeating: 7, count: 32), holdBudget: holdBudget, flushBound: flushBound)
+            snapshot: "s1", cluster: "demo", epoch: Epoch(1), mode: mode, members: members,
+            markerKey: Array(repeating: 7, count: 32), holdBudget: holdBudget, colourBudget: 10 * holdBudget,
+            flushBound: flushBound)
     }
 
     /// What the machines have decided since this was last asked, for people.
@@ -116,8 +119,8 @@ struct SnapshotCluster {
 
     mutating func deliverPacket(on channel: Channel, at index: Int = 0) {
         guard let marker = traffic.deliver(on: channel, at: index) else { return }
-        guard let home = plan.members.first(where: { $0.name == marker.receiver })?.host else { return }
-        tell(home, .markerArrived(marker))
+        guard let home = plan.members.first(where: { $0.name == channel.receiver })?.host else { return }
+        tell(home, .markerArrived(marker.channel, marker.kind, bleached: marker.bleached))
     }
 
     /// Which of a host's outstanding actions can be done now: the gates' in their order, and each member's in theirs.
@@ -137,14 +140,15 @@ struct SnapshotCluster {
             } else {
                 tell(host, .memberPrepared(member.name))
             }
-        case .armGates:
-            traffic.arm(host)
+        case .armGates(let mode):
+            traffic.arm(host, mode)
             tell(host, .gatesArmed)
-        case .sendMarkers:
-            for sender in members {
+        case .heedColour: traffic.heedColour(host)
+        case .sendMarkers(let kind, let senders):
+            for sender in senders {
                 for receiver in plan.members.map(\.name) where receiver != sender {
                     let channel = Channel(sender: sender, receiver: receiver)
-                    if !deafChannels.contains(channel) { traffic.sendMarker(on: channel) }
+                    if !deafChannels.contains(channel) { traffic.sendMarker(kind, on: channel) }
                 }
             }
         case .cut(let member):
@@ -217,7 +221,7 @@ struct SnapshotCluster {
         case .send(let command, let host): if linked.contains(host) { commands[host, default: []].append(command) }
         case .seal: manifestPending = true
         case .finished(let outcome): self.outcome = outcome
-        case .enter, .discard: break
+        case .enter, .discard, .fallBack: break
         }
     }
 
@@ -226,7 +230,7 @@ struct SnapshotCluster {
         switch action {
         case .report(let report): if linked.contains(host) { reports[host, default: []].append(report) }
         case .end: break
-        case .stopLateLog:
+        case .stopLateLog, .heedColour:
             // By its contract done before whatever follows it.
             work[host, default: []].append(action)
             perform(work[host]!.count - 1, on: host)

@@ -37,6 +37,7 @@ import Testing
             for occurrence in schedule.cluster.history {
                 switch occurrence {
                 case .performed(.armGates, let host): armed.insert(host)
+                case .decided(.fallBack): armed = []
                 case .decided(.send(.flush, _)), .decided(.send(.cut, _)), .ordered(.sendMarkers, _),
                     .ordered(.cut, _):
                     let open = schedule.cluster.hosts.filter { !armed.contains($0) }
@@ -55,6 +56,7 @@ import Testing
             for occurrence in schedule.cluster.history {
                 switch occurrence {
                 case .ordered(.report(.flushed), let host): flushed.insert(host)
+                case .decided(.fallBack): flushed = []
                 case .decided(.send(.cut, _)), .ordered(.cut, _):
                     let rest = schedule.cluster.hosts.filter { !flushed.contains($0) }
                     if !rest.isEmpty { return "\(occurrence) while \(rest) wait for markers" }
@@ -117,7 +119,7 @@ import Testing
     /// arrive.
     @Test func theLogOfASealedSnapshotIsTheChannelState() {
         check { schedule in
-            guard case .sealed(_, let verdict) = schedule.cluster.outcome else { return nil }
+            guard case .sealed(_, let verdict, _) = schedule.cluster.outcome else { return nil }
             let traffic = schedule.cluster.traffic
             let strangers = traffic.log.filter(\.afterCut)
             if !strangers.isEmpty { return "logged although emitted after the cut: \(strangers)" }
@@ -135,7 +137,7 @@ import Testing
         check { schedule in
             let cluster = schedule.cluster
             for occurrence in cluster.history {
-                guard case .decided(.seal(let evidence, let verdict)) = occurrence else { continue }
+                guard case .decided(.seal(let evidence, let verdict, _)) = occurrence else { continue }
                 if !schedule.tampered.isEmpty { return "sealed although \(schedule.tampered) attested a broken gate" }
                 if evidence.map(\.member) != cluster.plan.members { return "sealed without evidence of every member" }
                 for item in evidence {
@@ -206,7 +208,7 @@ import Testing
     @Test func anUndisturbedScheduleSeals() {
         check { schedule in
             guard schedule.undisturbed else { return nil }
-            if case .sealed(_, let verdict) = schedule.cluster.outcome, verdict.logComplete { return nil }
+            if case .sealed(_, let verdict, _) = schedule.cluster.outcome, verdict.logComplete { return nil }
             return "ended with \(String(describing: schedule.cluster.outcome))"
         }
     }

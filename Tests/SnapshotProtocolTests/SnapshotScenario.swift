@@ -6,11 +6,11 @@ struct SnapshotScenario: TraceScenario {
     /// Hosts whose drivers answer nothing at present.
     private var stalled: Set<HostName> = []
 
-    /// `cluster a@d1 b@d2 [budget=ms] [bound=ms]`
+    /// `cluster a@d1 b@d2 [mode=colour] [budget=ms] [bound=ms]`
     init(_ command: TraceCommand) {
         cluster = SnapshotCluster(
             plan: SnapshotCluster.plan(
-                command.words,
+                command.words, mode: command.settings["mode"].flatMap { SnapshotMode(rawValue: $0) } ?? .hold,
                 holdBudget: command.settings["budget"].flatMap { UInt64($0) } ?? 1_000,
                 flushBound: command.settings["bound"].flatMap { UInt64($0) } ?? 200))
     }
@@ -63,8 +63,12 @@ struct SnapshotScenario: TraceScenario {
         case "refuse":
             let member = MemberName(try command.word(0))
             cluster.refusals[member] = try command.failure(1, member: member)
+        case "bleach": cluster.traffic.bleaching.insert(try command.channel(0))
         case "drop": cluster.deafChannels.insert(try command.channel(0))
-        case "marker": cluster.tell(HostName(try command.word(0)), .markerArrived(try command.channel(1)))
+        case "marker":
+            let (kind, bleached) = try command.marker(2)
+            cluster.tell(
+                HostName(try command.word(0)), .markerArrived(try command.channel(1), kind, bleached: bleached))
         case "attest": try attest(command)
         case "forget": cluster.forgotten.insert(MemberName(try command.word(0)))
         case "command":
@@ -150,7 +154,7 @@ struct SnapshotScenario: TraceScenario {
     private func command(_ name: String) throws(TraceError) -> SnapshotCommand {
         switch name {
         case "prepare": return .prepare(cluster.plan)
-        case "arm": return .arm
+        case "arm": return .arm(.hold)
         case "flush": return .flush
         case "cut": return .cut
         case "settle": return .settle

@@ -8,6 +8,8 @@ struct SnapshotSchedule {
     let ordered: Bool
     /// Nothing fails, is lost, repeated or cancelled, and no deadline passes.
     let undisturbed: Bool
+    /// Guests use the bit of the colour themselves, now and then.
+    private let guestsUseTheBit: Bool
     private(set) var cluster: SnapshotCluster
     /// Members whose gate attested something with which nothing may be sealed.
     private(set) var tampered: Set<MemberName> = []
@@ -44,11 +46,12 @@ struct SnapshotSchedule {
         var random = SeededGenerator(seed: seed)
         ordered = random.chance(60)
         undisturbed = random.chance(30)
+        guestsUseTheBit = random.chance(30)
         let hosts = Int.random(in: 1...3, using: &random)
         let places = (0..<Int.random(in: 1...5, using: &random)).map {
             "m\($0)@d\(Int.random(in: 1...hosts, using: &random))"
         }
-        cluster = SnapshotCluster(plan: SnapshotCluster.plan(places))
+        cluster = SnapshotCluster(plan: SnapshotCluster.plan(places, mode: random.chance(50) ? .colour : .hold))
         self.random = random
         if !undisturbed { prepareTrouble() }
     }
@@ -67,6 +70,9 @@ struct SnapshotSchedule {
         for receiver in cluster.hosts {
             for channel in cluster.plan.channels(into: receiver).sorted() where random.chance(5) {
                 cluster.deafChannels.insert(channel)
+            }
+            for channel in cluster.plan.channels(into: receiver).sorted() where random.chance(2) {
+                cluster.traffic.bleaching.insert(channel)
             }
         }
     }
@@ -139,7 +145,8 @@ struct SnapshotSchedule {
         case .emit:
             segmentsLeft -= 1
             let ends = cluster.plan.members.map(\.name).shuffled(using: &random)
-            cluster.traffic.emit(on: Channel(sender: ends[0], receiver: ends[1]))
+            cluster.traffic.emit(
+                on: Channel(sender: ends[0], receiver: ends[1]), bit: guestsUseTheBit && random.chance(30))
         case .manifest:
             let fails = !undisturbed && random.chance(20)
             cluster.tell(fails ? .manifestFailed(Failure(.repositoryNotWritable, "It is full.")) : .manifestWritten)
@@ -168,7 +175,11 @@ struct SnapshotSchedule {
             cluster.killManager()
             hostMustNotice.formUnion(cluster.hosts)
         case 5: cluster.tell(.cancel)
-        case 6: cluster.tick(UInt64.random(in: 1...5_000, using: &random))
+        case 6:
+            if let channel = cluster.traffic.busyChannels.randomElement(using: &random) {
+                cluster.traffic.bleaching.insert(channel)
+            }
+        case 7: cluster.tick(UInt64.random(in: 1...5_000, using: &random))
         default:
             // A report that has come already comes once more, late.
             if let (report, host) = sent.randomElement(using: &random) { cluster.tell(.report(report, from: host)) }

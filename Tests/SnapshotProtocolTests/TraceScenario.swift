@@ -67,6 +67,16 @@ struct TraceCommand {
         return Channel(sender: MemberName(ends[0]), receiver: MemberName(ends[1]))
     }
 
+    /// `flush` unless the word is there; `bleached` after a colon.
+    func marker(_ index: Int) throws(TraceError) -> (kind: MarkerKind, bleached: Bool) {
+        guard words.indices.contains(index) else { return (.flush, false) }
+        let parts = words[index].split(separator: ":")
+        guard let kind = MarkerKind(rawValue: String(parts[0])) else {
+            throw TraceError(description: "\(words[index]) is no kind of marker")
+        }
+        return (kind, parts.count > 1)
+    }
+
     /// The hosts named from `index` on, or all.
     func hosts(of all: [HostName], from index: Int = 0) throws(TraceError) -> [HostName] {
         let named = words.dropFirst(index).map { HostName($0) }

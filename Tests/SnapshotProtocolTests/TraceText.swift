@@ -5,16 +5,18 @@ enum TraceText {
     static func line(_ action: SnapshotCoordinator.Action) -> String {
         switch action {
         case .send(let command, let host):
-            if case .abort(let reason) = command {
-                "manager -> \(host): abort \"\(reason)\""
-            } else {
-                "manager -> \(host): \(command.name)"
+            switch command {
+            case .abort(let reason): "manager -> \(host): abort \"\(reason)\""
+            case .arm(.colour): "manager -> \(host): arm for colour"
+            default: "manager -> \(host): \(command.name)"
             }
+        case .fallBack(let reason): "manager: fall back to hold mode: \(reason)"
         case .enter(let phase): "manager: enter \(phase.rawValue)"
-        case .seal(let evidence, let verdict): "manager: write manifest of \(evidence.count) members, \(text(verdict))"
+        case .seal(let evidence, let verdict, let mode):
+            "manager: write manifest of \(evidence.count) members\(text(mode)), \(text(verdict))"
         case .discard: "manager: discard what is stored"
-        case .finished(.sealed(let evidence, let verdict)):
-            "manager: sealed \(evidence.count) members, \(text(verdict))"
+        case .finished(.sealed(let evidence, let verdict, let mode)):
+            "manager: sealed \(evidence.count) members\(text(mode)), \(text(verdict))"
         case .finished(.aborted(let failure)): "manager: aborted, \(text(failure))"
         }
     }
@@ -22,8 +24,12 @@ enum TraceText {
     static func line(_ action: SnapshotParticipant.Action, by host: HostName) -> String {
         switch action {
         case .prepare(let member): "\(host): prepare \(member.name)"
-        case .armGates: "\(host): arm gates"
-        case .sendMarkers: "\(host): send markers"
+        case .armGates(.hold): "\(host): arm gates"
+        case .armGates(.colour): "\(host): arm gates for colour"
+        case .heedColour: "\(host): heed colour"
+        case .sendMarkers(.flush, _): "\(host): send markers"
+        case .sendMarkers(let kind, let senders):
+            "\(host): send markers of the \(kind.rawValue) from \(senders.map(\.rawValue).joined(separator: " "))"
         case .cut(let member): "\(host): cut \(member)"
         case .stopLateLog: "\(host): stop late log"
         case .releaseGates: "\(host): release gates"
@@ -70,13 +76,20 @@ enum TraceText {
         return verdict.reasons.isEmpty ? judgement : "\(judgement): \(verdict.reasons.joined(separator: " "))"
     }
 
+    private static func text(_ mode: SnapshotMode) -> String { mode == .hold ? "" : " in \(mode.rawValue) mode" }
+
+    private static func text(_ channels: [Channel]) -> String {
+        channels.map(\.description).joined(separator: " ")
+    }
+
     private static func text(_ report: SnapshotReport) -> String {
         switch report {
         case .prepared: "prepared"
         case .refused(let failures): "refused \(failures.map { text($0) }.joined(separator: "; "))"
         case .armed: "armed"
-        case .flushed(let missing):
-            missing.isEmpty ? "flushed" : "flushed but \(missing.map(\.description).joined(separator: " "))"
+        case .flushed(let missing, let bleached):
+            "flushed" + (missing.isEmpty ? "" : " but \(text(missing))")
+                + (bleached.isEmpty ? "" : ", bleached \(text(bleached))")
         case .cut(let cuts): "cut \(cuts.map(\.member.rawValue).joined(separator: " "))"
         case .settled: "settled"
         case .released(let gates): "released \(gates.map(\.member.rawValue).joined(separator: " "))"

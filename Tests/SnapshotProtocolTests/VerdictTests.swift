@@ -17,12 +17,12 @@ import Testing
     }
 
     @Test func soundEvidenceOfAllMembersIsConsistentAndComplete() {
-        let verdict = Verdict.judge([evidence(of: "a"), evidence(of: "b")])
+        let verdict = Verdict.judge([evidence(of: "a"), evidence(of: "b")], mode: .hold)
         #expect(verdict == Verdict(consistent: true, logComplete: true, reasons: []))
     }
 
     @Test func noEvidenceIsNoSnapshot() {
-        let verdict = Verdict.judge([])
+        let verdict = Verdict.judge([], mode: .hold)
         #expect(!verdict.consistent)
         #expect(!verdict.logComplete)
         #expect(verdict.reasons == ["There is no member."])
@@ -60,7 +60,8 @@ import Testing
     ]
 
     @Test(arguments: spoilers) func oneFlawOfOneMemberSpoilsTheWhole(_ spoiler: Spoiler) throws {
-        let verdict = Verdict.judge([evidence(of: "a"), evidence(of: "b", change: spoiler.apply), evidence(of: "c")])
+        let verdict = Verdict.judge(
+            [evidence(of: "a"), evidence(of: "b", change: spoiler.apply), evidence(of: "c")], mode: .hold)
         #expect(!verdict.consistent)
         #expect(!verdict.logComplete)
         let reason = try #require(verdict.reasons.first)
@@ -69,21 +70,23 @@ import Testing
     }
 
     @Test func momentsThatCoincideAreInOrder() {
-        let verdict = Verdict.judge([
-            evidence {
-                $0.cut.armedAt = 300
-                $0.cut.cutStartedAt = 300
-                $0.cut.cutEndedAt = 300
-                $0.gate.releasedAt = 300
-            }
-        ])
+        let verdict = Verdict.judge(
+            [
+                evidence {
+                    $0.cut.armedAt = 300
+                    $0.cut.cutStartedAt = 300
+                    $0.cut.cutEndedAt = 300
+                    $0.gate.releasedAt = 300
+                }
+            ], mode: .hold)
         #expect(verdict.consistent)
     }
 
     /// A lost marker says nothing about orphans: only the log may lack something, and the verdict names the channel.
     @Test func missingMarkersLeaveTheCutConsistentButNotTheLogComplete() {
         let channels = ["c", "b"].map { Channel(sender: MemberName($0), receiver: MemberName("a")) }
-        let verdict = Verdict.judge([evidence(of: "a") { $0.gate.markersMissing = channels }, evidence(of: "b")])
+        let verdict = Verdict.judge(
+            [evidence(of: "a") { $0.gate.markersMissing = channels }, evidence(of: "b")], mode: .hold)
         #expect(verdict.consistent)
         #expect(!verdict.logComplete)
         #expect(
@@ -94,13 +97,29 @@ import Testing
     }
 
     @Test func everyFlawIsNamed() {
-        let verdict = Verdict.judge([
-            evidence(of: "a") { $0.gate.watchdogFired = true },
-            evidence(of: "b") {
-                $0.gate.overflowed = 2
-                $0.gate.foreignChanges = 1
-            },
-        ])
+        let verdict = Verdict.judge(
+            [
+                evidence(of: "a") { $0.gate.watchdogFired = true },
+                evidence(of: "b") {
+                    $0.gate.overflowed = 2
+                    $0.gate.foreignChanges = 1
+                },
+            ], mode: .hold)
         #expect(verdict.reasons.count == 3)
+    }
+
+    /// In colour mode the marker of the cut is what shows that the path kept the colour up to the cut.
+    @Test(arguments: [true, false]) func aMarkerOfACutThatIsMissingOrBleachedSpoilsTheWhole(_ bleached: Bool) {
+        let channel = Channel(sender: MemberName("b"), receiver: MemberName("a"))
+        let verdict = Verdict.judge(
+            [
+                evidence(of: "a") {
+                    if bleached { $0.gate.bleached = [channel] } else { $0.gate.markersMissing = [channel] }
+                }, evidence(of: "b"),
+            ], mode: .colour)
+        #expect(!verdict.consistent)
+        #expect(!verdict.logComplete)
+        #expect(verdict.reasons.count == 1)
+        #expect(verdict.reasons.first?.contains("b>a") == true)
     }
 }

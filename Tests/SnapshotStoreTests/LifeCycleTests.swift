@@ -142,7 +142,7 @@ import Testing
         var broken = manifest
         broken.members[0].gate.unbroken = false
         #expect(try reasons(broken).count == 2)
-        broken.verdict = Verdict.judge(broken.members)
+        broken.verdict = Verdict.judge(broken.members, mode: broken.mode)
         #expect(try reasons(broken) == ["The gate of web did not hold from arm to release."])
         var bare = manifest
         bare.members[0].stored.parts.removeAll { $0.kind == "memory" }

@@ -20,20 +20,27 @@ enum Samples {
         member: MemberName("a"), armedAt: 1, cutStartedAt: 2, cutEndedAt: 3, pause: 4, method: "background")
     static let gate = GateAttestation(
         member: MemberName("a"), held: 1, heldBeforeCut: 2, logged: 3, overflowed: 4, foreignChanges: 5,
-        unbroken: false, watchdogFired: true, packetsOutsideEpoch: 6, markersMissing: [channel], releasedAt: 7,
-        holdTime: 8)
+        unbroken: false, watchdogFired: true, packetsOutsideEpoch: 6, markersMissing: [channel],
+        bleached: [channel], releasedAt: 7, holdTime: 8)
     static let part = StoredPart(kind: "memory", path: "a/memory", size: .max, sha256: "00ff")
     static let stored = StoredMember(
         member: MemberName("a"), parts: [part], savedAt: 9, requirements: ["cpu": "v3", "arch": "x86_64"])
     static let evidence = MemberEvidence(member: planned, cut: cut, gate: gate, stored: stored)
     static let verdict = Verdict(consistent: true, logComplete: true, reasons: ["One.", "Two."])
 
+    static let colourPlan: SnapshotPlan = {
+        var colour = Samples.plan
+        colour.mode = .colour
+        colour.colourBudget = .max
+        return colour
+    }()
     static let snapshotCommands: [SnapshotCommand] = [
-        .prepare(plan), .arm, .flush, .cut, .settle, .release, .seal, .abort(reason: "why"), .abort(reason: ""),
+        .prepare(plan), .prepare(colourPlan), .arm(.hold), .arm(.colour), .flush, .cut, .settle, .release, .seal, .abort(reason: "why"), .abort(reason: ""),
     ]
     static let snapshotReports: [SnapshotReport] =
         [
             .prepared, .refused([]), .refused(failures), .armed, .flushed(missing: []), .flushed(missing: [channel]),
+            .flushed(missing: [], bleached: [channel]),
             .cut([]), .cut([cut]), .settled, .released([]), .released([gate]), .saved([]), .saved([stored]), .sealed,
             .aborted,
         ] + failures.map { .failed($0) }

@@ -19,6 +19,9 @@ final class ProgressDisplay: Sendable {
         switch progress {
         case .phase(let name): update { $0.phase = name }
         case .stored(let member, let bytes, let total): update { $0.stored[member] = (bytes, total) }
+        case .fallBack(let reason):
+            end()
+            environment.error("The snapshot goes on in hold mode. \(reason)\n")
         case .sealed: break
         }
     }

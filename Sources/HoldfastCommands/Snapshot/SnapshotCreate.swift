@@ -1,5 +1,6 @@
 import ArgumentParser
 import ManagerClient
+import WireProtocol
 
 struct SnapshotCreate: ManagerCommand {
     static let configuration = CommandConfiguration(
@@ -9,11 +10,21 @@ struct SnapshotCreate: ManagerCommand {
     @Argument(help: "Name of the cluster.")
     var cluster: String
 
+    @Option(
+        help: """
+            hold: all traffic between members is held for the fraction of a second in which they are cut. colour: \
+            nothing is held but for members that are cut late; for many desktops and slow ones. Falls back to hold \
+            where the network changes the traffic class. auto: the manager chooses.
+            """)
+    var mode: ModeChoice = .hold
+
     @OptionGroup var connection: ConnectionOptions
 
     func ask(_ manager: any ManagerCalls) async throws(ManagerCallError) -> Answer {
         let display = ProgressDisplay(CommandEnvironment.current)
         defer { display.end() }
-        return .snapshot(try await manager.createSnapshot(of: cluster) { display.show($0) })
+        return .snapshot(try await manager.createSnapshot(of: cluster, mode: mode) { display.show($0) })
     }
 }
+
+extension ModeChoice: ExpressibleByArgument {}

@@ -81,6 +81,7 @@ package final class EpochRunner: Sendable {
             case .prepare(let member): planned.append(member)
             case .armGates: armGates()
             case .sendMarkers: offGate("send markers") { try $0.sendMarkers() }
+            case .heedColour: break
             case .cut(let name): cut(name)
             case .stopLateLog: gate?.stopLateLog()
             case .releaseGates: releaseGates()

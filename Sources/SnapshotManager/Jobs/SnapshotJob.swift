@@ -53,7 +53,10 @@ struct SnapshotJob: Sendable {
                     logger.debug(
                         "Epoch enters a phase", metadata: ["phase": "\(phase)", "ms": "\(clock.now.rawValue)"])
                     progress(.phase(phase.rawValue))
-                case .seal(let evidence, _): seal(evidence)
+                case .fallBack(let reason):
+                    logger.warning("Epoch goes on in hold mode", metadata: ["why": "\(reason)"])
+                    progress(.fallBack(reason: reason))
+                case .seal(let evidence, _, let mode): seal(evidence, mode)
                 case .discard: await discard()
                 case .finished(let outcome): return outcome
                 }
@@ -83,9 +86,9 @@ struct SnapshotJob: Sendable {
     }
 
     /// Beside the loop: agents may report while the disk works.
-    private func seal(_ evidence: [MemberEvidence]) {
+    private func seal(_ evidence: [MemberEvidence], _ mode: SnapshotMode) {
         let manifest = SnapshotManifest(
-            id: plan.snapshot, cluster: plan.cluster, epoch: plan.epoch, mode: plan.mode, createdAt: createdAt,
+            id: plan.snapshot, cluster: plan.cluster, epoch: plan.epoch, mode: mode, createdAt: createdAt,
             members: evidence)
         Task { [repository, queue] in
             do throws(StoreError) {

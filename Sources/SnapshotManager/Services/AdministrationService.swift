@@ -46,11 +46,18 @@ struct AdministrationService: Holdfast_V1_Administration.SimpleServiceProtocol {
         request: Holdfast_V1_CreateSnapshotRequest, response: RPCWriter<Holdfast_V1_SnapshotEvent>,
         context: ServerContext
     ) async throws {
+        let mode = try await call(context) { () throws(ManagerError) in
+            do throws(WireError) {
+                return try ModeChoice(request.mode)
+            } catch {
+                throw ManagerError(.usage, "\(error)")
+            }
+        }
         let (events, sink) = AsyncStream.makeStream(of: SnapshotProgress.self)
         try await stream(events, response, context, encode: { Holdfast_V1_SnapshotEvent($0) }) {
             () throws(ManagerError) in
             defer { sink.finish() }
-            let snapshot = try await manager.createSnapshot(of: request.cluster) { sink.yield($0) }
+            let snapshot = try await manager.createSnapshot(of: request.cluster, mode: mode) { sink.yield($0) }
             sink.yield(.sealed(snapshot))
         }
     }

@@ -15,6 +15,8 @@ package struct ManagerConfiguration: Hashable, Sendable {
     package var advertise: String
     /// Longest time for which a gate may hold, in milliseconds.
     package var holdBudget: UInt64
+    /// Longest time from arming to release in colour mode, in milliseconds.
+    package var colourBudget: UInt64
     /// Longest wait for markers, in milliseconds.
     package var flushBound: UInt64
     /// Longest wait for an agent's list of VMs, in milliseconds.
@@ -22,12 +24,14 @@ package struct ManagerConfiguration: Hashable, Sendable {
     package var logLevel: String
 
     package static let defaultHoldBudget: UInt64 = 1_000
+    package static let defaultColourBudget: UInt64 = 10_000
     package static let defaultFlushBound: UInt64 = 100
     package static let defaultInventoryBound: UInt64 = 20_000
 
     package init(
         state: StateDirectory, repository: String, listen: NetworkAddress, enrollment: NetworkAddress,
-        advertise: String, holdBudget: UInt64 = defaultHoldBudget, flushBound: UInt64 = defaultFlushBound,
+        advertise: String, holdBudget: UInt64 = defaultHoldBudget,
+        colourBudget: UInt64 = defaultColourBudget, flushBound: UInt64 = defaultFlushBound,
         inventoryBound: UInt64 = defaultInventoryBound, logLevel: String = "info"
     ) {
         self.state = state
@@ -36,6 +40,7 @@ package struct ManagerConfiguration: Hashable, Sendable {
         self.enrollment = enrollment
         self.advertise = advertise
         self.holdBudget = holdBudget
+        self.colourBudget = colourBudget
         self.flushBound = flushBound
         self.inventoryBound = inventoryBound
         self.logLevel = logLevel
@@ -110,6 +115,8 @@ package struct ManagerConfiguration: Hashable, Sendable {
             enrollment: try await address("enrollment"),
             advertise: try await text("advertise") ?? listen.host,
             holdBudget: try await milliseconds("hold.budget", in: 50...60_000, default: Self.defaultHoldBudget),
+            colourBudget: try await milliseconds(
+                "colour.budget", in: 50...600_000, default: Self.defaultColourBudget),
             flushBound: try await milliseconds("hold.flushBound", in: 1...10_000, default: Self.defaultFlushBound),
             inventoryBound: try await milliseconds(
                 "inventory.bound", in: 100...600_000, default: Self.defaultInventoryBound),
@@ -133,6 +140,9 @@ package struct ManagerConfiguration: Hashable, Sendable {
           budget: \(holdBudget)
           # Longest wait for the markers that prove the channels empty, in milliseconds.
           flushBound: \(flushBound)
+        colour:
+          # Longest time from the arming of the gates to their release in colour mode, in milliseconds.
+          budget: \(colourBudget)
         log:
           level: \(logLevel)
 

@@ -20,6 +20,48 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+package nonisolated enum Holdfast_V1_ModeChoice: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+  case hold // = 1
+  case colour // = 2
+  case auto // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .hold
+    case 2: self = .colour
+    case 3: self = .auto
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .hold: return 1
+    case .colour: return 2
+    case .auto: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Holdfast_V1_ModeChoice] = [
+    .unspecified,
+    .hold,
+    .colour,
+    .auto,
+  ]
+
+}
+
 package nonisolated struct Holdfast_V1_ByName: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -180,6 +222,9 @@ package nonisolated struct Holdfast_V1_CreateSnapshotRequest: Sendable {
 
   package var cluster: String = String()
 
+  /// Hold when unspecified.
+  package var mode: Holdfast_V1_ModeChoice = .unspecified
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -300,12 +345,23 @@ package nonisolated struct Holdfast_V1_SnapshotEvent: Sendable {
     set {event = .sealed(newValue)}
   }
 
+  /// The epoch goes on in hold mode, and why.
+  package var fallBack: Holdfast_V1_Reason {
+    get {
+      if case .fallBack(let v)? = event {return v}
+      return Holdfast_V1_Reason()
+    }
+    set {event = .fallBack(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Event: Equatable, Sendable {
     case phase(Holdfast_V1_Phase)
     case progress(Holdfast_V1_StoreProgress)
     case sealed(Holdfast_V1_Snapshot)
+    /// The epoch goes on in hold mode, and why.
+    case fallBack(Holdfast_V1_Reason)
 
   }
 
@@ -406,6 +462,10 @@ package nonisolated struct Holdfast_V1_RestoreEvent: Sendable {
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "holdfast.v1"
+
+nonisolated extension Holdfast_V1_ModeChoice: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MODE_CHOICE_UNSPECIFIED\0\u{1}MODE_CHOICE_HOLD\0\u{1}MODE_CHOICE_COLOUR\0\u{1}MODE_CHOICE_AUTO\0")
+}
 
 nonisolated extension Holdfast_V1_ByName: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ByName"
@@ -706,7 +766,7 @@ nonisolated extension Holdfast_V1_ClusterList: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Holdfast_V1_CreateSnapshotRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateSnapshotRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}mode\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -715,6 +775,7 @@ nonisolated extension Holdfast_V1_CreateSnapshotRequest: SwiftProtobuf.Message, 
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.cluster) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
       default: break
       }
     }
@@ -724,11 +785,15 @@ nonisolated extension Holdfast_V1_CreateSnapshotRequest: SwiftProtobuf.Message, 
     if !self.cluster.isEmpty {
       try visitor.visitSingularStringField(value: self.cluster, fieldNumber: 1)
     }
+    if self.mode != .unspecified {
+      try visitor.visitSingularEnumField(value: self.mode, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Holdfast_V1_CreateSnapshotRequest, rhs: Holdfast_V1_CreateSnapshotRequest) -> Bool {
     if lhs.cluster != rhs.cluster {return false}
+    if lhs.mode != rhs.mode {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -904,7 +969,7 @@ nonisolated extension Holdfast_V1_Phase: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Holdfast_V1_SnapshotEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SnapshotEvent"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}phase\0\u{1}progress\0\u{1}sealed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}phase\0\u{1}progress\0\u{1}sealed\0\u{3}fall_back\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -951,6 +1016,19 @@ nonisolated extension Holdfast_V1_SnapshotEvent: SwiftProtobuf.Message, SwiftPro
           self.event = .sealed(v)
         }
       }()
+      case 4: try {
+        var v: Holdfast_V1_Reason?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .fallBack(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .fallBack(v)
+        }
+      }()
       default: break
       }
     }
@@ -973,6 +1051,10 @@ nonisolated extension Holdfast_V1_SnapshotEvent: SwiftProtobuf.Message, SwiftPro
     case .sealed?: try {
       guard case .sealed(let v)? = self.event else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .fallBack?: try {
+      guard case .fallBack(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
     case nil: break
     }

@@ -29,6 +29,7 @@ package nonisolated enum Holdfast_V1_SnapshotMode: SwiftProtobuf.Enum, Swift.Cas
   package typealias RawValue = Int
   case unspecified // = 0
   case hold // = 1
+  case colour // = 2
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -39,6 +40,7 @@ package nonisolated enum Holdfast_V1_SnapshotMode: SwiftProtobuf.Enum, Swift.Cas
     switch rawValue {
     case 0: self = .unspecified
     case 1: self = .hold
+    case 2: self = .colour
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -47,6 +49,7 @@ package nonisolated enum Holdfast_V1_SnapshotMode: SwiftProtobuf.Enum, Swift.Cas
     switch self {
     case .unspecified: return 0
     case .hold: return 1
+    case .colour: return 2
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -55,6 +58,7 @@ package nonisolated enum Holdfast_V1_SnapshotMode: SwiftProtobuf.Enum, Swift.Cas
   package static let allCases: [Holdfast_V1_SnapshotMode] = [
     .unspecified,
     .hold,
+    .colour,
   ]
 
 }
@@ -130,6 +134,21 @@ package nonisolated struct Holdfast_V1_SnapshotPlan: Sendable {
   /// Milliseconds.
   package var flushBound: UInt64 = 0
 
+  /// Milliseconds.
+  package var colourBudget: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Holdfast_V1_Arm: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var mode: Holdfast_V1_SnapshotMode = .unspecified
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -150,10 +169,10 @@ package nonisolated struct Holdfast_V1_SnapshotCommand: Sendable {
     set {command = .prepare(newValue)}
   }
 
-  package var arm: Holdfast_V1_Nothing {
+  package var arm: Holdfast_V1_Arm {
     get {
       if case .arm(let v)? = command {return v}
-      return Holdfast_V1_Nothing()
+      return Holdfast_V1_Arm()
     }
     set {command = .arm(newValue)}
   }
@@ -210,7 +229,7 @@ package nonisolated struct Holdfast_V1_SnapshotCommand: Sendable {
 
   package nonisolated enum OneOf_Command: Equatable, Sendable {
     case prepare(Holdfast_V1_SnapshotPlan)
-    case arm(Holdfast_V1_Nothing)
+    case arm(Holdfast_V1_Arm)
     case flush(Holdfast_V1_Nothing)
     case cut(Holdfast_V1_Nothing)
     case settle(Holdfast_V1_Nothing)
@@ -277,6 +296,8 @@ package nonisolated struct Holdfast_V1_GateAttestation: Sendable {
   /// Nanoseconds.
   package var holdTime: UInt64 = 0
 
+  package var bleached: [Holdfast_V1_Channel] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -318,12 +339,16 @@ package nonisolated struct Holdfast_V1_StoredMember: Sendable {
   package init() {}
 }
 
-package nonisolated struct Holdfast_V1_MissingMarkers: Sendable {
+package nonisolated struct Holdfast_V1_Flushed: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var channels: [Holdfast_V1_Channel] = []
+  /// Channels without a marker.
+  package var missing: [Holdfast_V1_Channel] = []
+
+  /// Channels whose marker had lost its colour.
+  package var bleached: [Holdfast_V1_Channel] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -397,10 +422,10 @@ package nonisolated struct Holdfast_V1_SnapshotReport: Sendable {
     set {report = .armed(newValue)}
   }
 
-  package var flushed: Holdfast_V1_MissingMarkers {
+  package var flushed: Holdfast_V1_Flushed {
     get {
       if case .flushed(let v)? = report {return v}
-      return Holdfast_V1_MissingMarkers()
+      return Holdfast_V1_Flushed()
     }
     set {report = .flushed(newValue)}
   }
@@ -467,7 +492,7 @@ package nonisolated struct Holdfast_V1_SnapshotReport: Sendable {
     case prepared(Holdfast_V1_Nothing)
     case refused(Holdfast_V1_FailureList)
     case armed(Holdfast_V1_Nothing)
-    case flushed(Holdfast_V1_MissingMarkers)
+    case flushed(Holdfast_V1_Flushed)
     case cut(Holdfast_V1_MemberCuts)
     case settled(Holdfast_V1_Nothing)
     case released(Holdfast_V1_GateAttestations)
@@ -550,7 +575,7 @@ package nonisolated struct Holdfast_V1_Verdict: Sendable {
 fileprivate nonisolated let _protobuf_package = "holdfast.v1"
 
 nonisolated extension Holdfast_V1_SnapshotMode: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SNAPSHOT_MODE_UNSPECIFIED\0\u{1}SNAPSHOT_MODE_HOLD\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SNAPSHOT_MODE_UNSPECIFIED\0\u{1}SNAPSHOT_MODE_HOLD\0\u{1}SNAPSHOT_MODE_COLOUR\0")
 }
 
 nonisolated extension Holdfast_V1_MemberNic: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -665,7 +690,7 @@ nonisolated extension Holdfast_V1_Channel: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Holdfast_V1_SnapshotPlan: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SnapshotPlan"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}snapshot\0\u{1}cluster\0\u{1}epoch\0\u{1}mode\0\u{1}members\0\u{3}marker_key\0\u{3}hold_budget\0\u{3}flush_bound\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}snapshot\0\u{1}cluster\0\u{1}epoch\0\u{1}mode\0\u{1}members\0\u{3}marker_key\0\u{3}hold_budget\0\u{3}flush_bound\0\u{3}colour_budget\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -681,6 +706,7 @@ nonisolated extension Holdfast_V1_SnapshotPlan: SwiftProtobuf.Message, SwiftProt
       case 6: try { try decoder.decodeSingularBytesField(value: &self.markerKey) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.holdBudget) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.flushBound) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.colourBudget) }()
       default: break
       }
     }
@@ -711,6 +737,9 @@ nonisolated extension Holdfast_V1_SnapshotPlan: SwiftProtobuf.Message, SwiftProt
     if self.flushBound != 0 {
       try visitor.visitSingularUInt64Field(value: self.flushBound, fieldNumber: 8)
     }
+    if self.colourBudget != 0 {
+      try visitor.visitSingularUInt64Field(value: self.colourBudget, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -723,6 +752,37 @@ nonisolated extension Holdfast_V1_SnapshotPlan: SwiftProtobuf.Message, SwiftProt
     if lhs.markerKey != rhs.markerKey {return false}
     if lhs.holdBudget != rhs.holdBudget {return false}
     if lhs.flushBound != rhs.flushBound {return false}
+    if lhs.colourBudget != rhs.colourBudget {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Holdfast_V1_Arm: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Arm"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mode\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.mode != .unspecified {
+      try visitor.visitSingularEnumField(value: self.mode, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Holdfast_V1_Arm, rhs: Holdfast_V1_Arm) -> Bool {
+    if lhs.mode != rhs.mode {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -752,7 +812,7 @@ nonisolated extension Holdfast_V1_SnapshotCommand: SwiftProtobuf.Message, SwiftP
         }
       }()
       case 2: try {
-        var v: Holdfast_V1_Nothing?
+        var v: Holdfast_V1_Arm?
         var hadOneofValue = false
         if let current = self.command {
           hadOneofValue = true
@@ -954,7 +1014,7 @@ nonisolated extension Holdfast_V1_MemberCut: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Holdfast_V1_GateAttestation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GateAttestation"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}member\0\u{1}held\0\u{3}held_before_cut\0\u{1}logged\0\u{1}overflowed\0\u{3}foreign_changes\0\u{1}unbroken\0\u{3}watchdog_fired\0\u{3}packets_outside_epoch\0\u{3}markers_missing\0\u{3}released_at\0\u{3}hold_time\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}member\0\u{1}held\0\u{3}held_before_cut\0\u{1}logged\0\u{1}overflowed\0\u{3}foreign_changes\0\u{1}unbroken\0\u{3}watchdog_fired\0\u{3}packets_outside_epoch\0\u{3}markers_missing\0\u{3}released_at\0\u{3}hold_time\0\u{1}bleached\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -974,6 +1034,7 @@ nonisolated extension Holdfast_V1_GateAttestation: SwiftProtobuf.Message, SwiftP
       case 10: try { try decoder.decodeRepeatedMessageField(value: &self.markersMissing) }()
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.releasedAt) }()
       case 12: try { try decoder.decodeSingularUInt64Field(value: &self.holdTime) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.bleached) }()
       default: break
       }
     }
@@ -1016,6 +1077,9 @@ nonisolated extension Holdfast_V1_GateAttestation: SwiftProtobuf.Message, SwiftP
     if self.holdTime != 0 {
       try visitor.visitSingularUInt64Field(value: self.holdTime, fieldNumber: 12)
     }
+    if !self.bleached.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bleached, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1032,6 +1096,7 @@ nonisolated extension Holdfast_V1_GateAttestation: SwiftProtobuf.Message, SwiftP
     if lhs.markersMissing != rhs.markersMissing {return false}
     if lhs.releasedAt != rhs.releasedAt {return false}
     if lhs.holdTime != rhs.holdTime {return false}
+    if lhs.bleached != rhs.bleached {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1127,9 +1192,9 @@ nonisolated extension Holdfast_V1_StoredMember: SwiftProtobuf.Message, SwiftProt
   }
 }
 
-nonisolated extension Holdfast_V1_MissingMarkers: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".MissingMarkers"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}channels\0")
+nonisolated extension Holdfast_V1_Flushed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Flushed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}missing\0\u{1}bleached\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1137,21 +1202,26 @@ nonisolated extension Holdfast_V1_MissingMarkers: SwiftProtobuf.Message, SwiftPr
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.channels) }()
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.missing) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.bleached) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.channels.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.channels, fieldNumber: 1)
+    if !self.missing.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.missing, fieldNumber: 1)
+    }
+    if !self.bleached.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bleached, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Holdfast_V1_MissingMarkers, rhs: Holdfast_V1_MissingMarkers) -> Bool {
-    if lhs.channels != rhs.channels {return false}
+  package static func ==(lhs: Holdfast_V1_Flushed, rhs: Holdfast_V1_Flushed) -> Bool {
+    if lhs.missing != rhs.missing {return false}
+    if lhs.bleached != rhs.bleached {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1297,7 +1367,7 @@ nonisolated extension Holdfast_V1_SnapshotReport: SwiftProtobuf.Message, SwiftPr
         }
       }()
       case 4: try {
-        var v: Holdfast_V1_MissingMarkers?
+        var v: Holdfast_V1_Flushed?
         var hadOneofValue = false
         if let current = self.report {
           hadOneofValue = true

@@ -116,6 +116,29 @@ extension SnapshotVerification {
     }
 }
 
+extension Holdfast_V1_ModeChoice {
+    package init(_ choice: ModeChoice) {
+        self =
+            switch choice {
+            case .hold: .hold
+            case .colour: .colour
+            case .auto: .auto
+            }
+    }
+}
+
+extension ModeChoice {
+    /// Who does not say gets hold mode.
+    package init(_ wire: Holdfast_V1_ModeChoice) throws(WireError) {
+        switch wire {
+        case .UNRECOGNIZED(let number): throw .unknown("mode", number)
+        case .unspecified, .hold: self = .hold
+        case .colour: self = .colour
+        case .auto: self = .auto
+        }
+    }
+}
+
 extension Holdfast_V1_SnapshotEvent {
     package init(_ progress: SnapshotProgress) {
         self.init()
@@ -130,6 +153,7 @@ extension Holdfast_V1_SnapshotEvent {
                         $0.total = total
                     })
             case .sealed(let snapshot): .sealed(Holdfast_V1_Snapshot(snapshot))
+            case .fallBack(let reason): .fallBack(Holdfast_V1_Reason(reason))
             }
     }
 }
@@ -142,6 +166,7 @@ extension SnapshotProgress {
         case .progress(let progress):
             self = .stored(member: MemberName(progress.member), bytes: progress.stored, total: progress.total)
         case .sealed(let snapshot): self = .sealed(try SnapshotSummary(snapshot))
+        case .fallBack(let reason): self = .fallBack(reason: reason.reason)
         }
     }
 }

@@ -32,6 +32,7 @@ extension Holdfast_V1_FailureCode {
             case .unsupported: .unsupported
             case .incompatibleHost: .incompatibleHost
             case .cancelled: .cancelled
+            case .holdExceeded: .holdExceeded
             }
     }
 }
@@ -69,6 +70,7 @@ extension FailureCode {
         case .unsupported: self = .unsupported
         case .incompatibleHost: self = .incompatibleHost
         case .cancelled: self = .cancelled
+        case .holdExceeded: self = .holdExceeded
         }
     }
 }

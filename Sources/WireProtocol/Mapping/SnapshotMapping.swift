@@ -12,6 +12,7 @@ extension Holdfast_V1_SnapshotMode {
         self =
             switch mode {
             case .hold: .hold
+            case .colour: .colour
             }
     }
 }
@@ -22,6 +23,7 @@ extension SnapshotMode {
         case .unspecified: throw .absent("snapshot mode")
         case .UNRECOGNIZED(let number): throw .unknown("snapshot mode", number)
         case .hold: self = .hold
+        case .colour: self = .colour
         }
     }
 }
@@ -79,6 +81,7 @@ extension Holdfast_V1_SnapshotPlan {
         members = plan.members.map(Holdfast_V1_PlannedMember.init)
         markerKey = Data(plan.markerKey)
         holdBudget = plan.holdBudget
+        colourBudget = plan.colourBudget
         flushBound = plan.flushBound
     }
 }
@@ -88,7 +91,8 @@ extension SnapshotPlan {
         self.init(
             snapshot: wire.snapshot, cluster: wire.cluster, epoch: Epoch(wire.epoch),
             mode: try SnapshotMode(wire.mode), members: wire.members.map { PlannedMember($0) },
-            markerKey: [UInt8](wire.markerKey), holdBudget: wire.holdBudget, flushBound: wire.flushBound)
+            markerKey: [UInt8](wire.markerKey), holdBudget: wire.holdBudget, colourBudget: wire.colourBudget,
+            flushBound: wire.flushBound)
     }
 }
 
@@ -98,7 +102,7 @@ extension Holdfast_V1_SnapshotCommand {
         self.command =
             switch command {
             case .prepare(let plan): .prepare(Holdfast_V1_SnapshotPlan(plan))
-            case .arm: .arm(Holdfast_V1_Nothing())
+            case .arm(let mode): .arm(.with { $0.mode = Holdfast_V1_SnapshotMode(mode) })
             case .flush: .flush(Holdfast_V1_Nothing())
             case .cut: .cut(Holdfast_V1_Nothing())
             case .settle: .settle(Holdfast_V1_Nothing())
@@ -121,7 +125,7 @@ extension SnapshotCommand {
         switch wire.command {
         case nil: throw .absent("snapshot command")
         case .prepare(let plan): self = .prepare(try SnapshotPlan(plan))
-        case .arm: self = .arm
+        case .arm(let arm): self = .arm(try SnapshotMode(arm.mode))
         case .flush: self = .flush
         case .cut: self = .cut
         case .settle: self = .settle
@@ -167,6 +171,7 @@ extension Holdfast_V1_GateAttestation {
         markersMissing = gate.markersMissing.map(Holdfast_V1_Channel.init)
         releasedAt = gate.releasedAt
         holdTime = gate.holdTime
+        bleached = gate.bleached.map(Holdfast_V1_Channel.init)
     }
 }
 
@@ -176,8 +181,8 @@ extension GateAttestation {
             member: MemberName(wire.member), held: wire.held, heldBeforeCut: wire.heldBeforeCut, logged: wire.logged,
             overflowed: wire.overflowed, foreignChanges: wire.foreignChanges, unbroken: wire.unbroken,
             watchdogFired: wire.watchdogFired, packetsOutsideEpoch: wire.packetsOutsideEpoch,
-            markersMissing: wire.markersMissing.map { Channel($0) }, releasedAt: wire.releasedAt,
-            holdTime: wire.holdTime)
+            markersMissing: wire.markersMissing.map { Channel($0) }, bleached: wire.bleached.map { Channel($0) },
+            releasedAt: wire.releasedAt, holdTime: wire.holdTime)
     }
 }
 
@@ -223,8 +228,12 @@ extension Holdfast_V1_SnapshotReport {
             case .prepared: .prepared(Holdfast_V1_Nothing())
             case .refused(let failures): .refused(Holdfast_V1_FailureList(failures))
             case .armed: .armed(Holdfast_V1_Nothing())
-            case .flushed(let missing):
-                .flushed(.with { $0.channels = missing.map(Holdfast_V1_Channel.init) })
+            case .flushed(let missing, let bleached):
+                .flushed(
+                    .with {
+                        $0.missing = missing.map(Holdfast_V1_Channel.init)
+                        $0.bleached = bleached.map(Holdfast_V1_Channel.init)
+                    })
             case .cut(let cuts): .cut(.with { $0.cuts = cuts.map(Holdfast_V1_MemberCut.init) })
             case .settled: .settled(Holdfast_V1_Nothing())
             case .released(let gates):
@@ -244,7 +253,9 @@ extension SnapshotReport {
         case .prepared: self = .prepared
         case .refused(let list): self = .refused(try [Failure](list))
         case .armed: self = .armed
-        case .flushed(let missing): self = .flushed(missing: missing.channels.map { Channel($0) })
+        case .flushed(let flushed):
+            self = .flushed(
+                missing: flushed.missing.map { Channel($0) }, bleached: flushed.bleached.map { Channel($0) })
         case .cut(let cuts): self = .cut(cuts.cuts.map { MemberCut($0) })
         case .settled: self = .settled
         case .released(let gates): self = .released(gates.gates.map { GateAttestation($0) })

@@ -23,7 +23,7 @@ enum ManifestSubject {
         _ = manifest.size
         _ = manifest.missingKinds()
         _ = SnapshotManifest.skew(of: manifest.members)
-        _ = Verdict.judge(manifest.members)
+        _ = Verdict.judge(manifest.members, mode: manifest.mode)
         if manifest.flaw == nil { try paths(of: manifest) }
         let again = try ManifestFile.decode(ManifestFile.encode(manifest))
         try Broken.unless(again == manifest, "It is written otherwise than read.")

@@ -44,7 +44,7 @@ enum WireSubject {
     private static func use(_ snapshot: SnapshotSummary) {
         _ = snapshot.skew
         _ = snapshot.size
-        _ = Verdict.judge(snapshot.members)
+        _ = Verdict.judge(snapshot.members, mode: snapshot.mode)
     }
 
     private static func trailer(_ bytes: [UInt8]) throws {
