@@ -80,7 +80,9 @@ package final class EpochRunner: Sendable {
             switch action {
             case .prepare(let member): planned.append(member)
             case .armGates: armGates()
-            case .sendMarkers: offGate("send markers") { try $0.sendMarkers() }
+            case .sendMarkers:
+                let members = Set(work.withLockedValue(\.members).keys.map(\.rawValue))
+                offGate("send markers") { try $0.sendMarkers(.flush, from: members) }
             case .cut(let name): cut(name)
             case .stopLateLog: gate?.stopLateLog()
             case .releaseGates: releaseGates()
@@ -164,8 +166,9 @@ package final class EpochRunner: Sendable {
         Task {
             for await event in gate.events {
                 switch event {
-                case .markerArrived(let sender, let receiver):
+                case .markerArrived(let sender, let receiver, kind: .flush, bleached: _):
                     feed(.markerArrived(Channel(sender: MemberName(sender), receiver: MemberName(receiver))))
+                case .markerArrived, .colourArrived: break
                 case .broken(let fault):
                     feed(.failed(Failure(.gateBroken, fault.description)))
                 }
@@ -177,7 +180,7 @@ package final class EpochRunner: Sendable {
 
     private func armGates() {
         offGate("arm the gates") { [self] gate in
-            try gate.arm()
+            try gate.arm(.hold)
             work.withLockedValue { $0.armedAt = WallClock.now() }
             feed(.gatesArmed)
         }
