@@ -1,31 +1,40 @@
 import Dispatch
 import Logging
 import NIOConcurrencyHelpers
-import Packets
+package import Packets
 
 /// The gates of all members of this host for one epoch.
 ///
 /// Calls may come from any thread and return when what they ask for is done. The order is `arm`, `sendMarkers`, then
 /// for each member `beginCut` and `notePlace` or `cancelCut`, then `release`; `close` is allowed at any time and
-/// always comes last.
+/// always comes last. In colour mode `heedColour` comes before the first cut anywhere in the cluster, each cut is
+/// followed by markers of its own, and `arm(.hold)` falls back as long as no place is noted.
 package final class EpochGate: Sendable {
-    private enum Phase {
+    enum Phase {
         case opened
         case armed
         case released
         case closed
     }
 
-    private struct State {
-        var phase = Phase.opened
-        var armedAt: UInt64 = 0
-        var armedAtMonotonic: UInt64 = 0
-        var facts: [String: MemberLoop.Facts] = [:]
-        var destinations: [String: [IPAddress: HardwareAddress]] = [:]
+    struct State {
+        fileprivate(set) var phase = Phase.opened
+        fileprivate var mode: GateMode?
+        fileprivate var hasPlace = false
+        fileprivate var armedAt: UInt64 = 0
+        fileprivate var armedAtMonotonic: UInt64 = 0
+        fileprivate(set) var facts: [String: MemberLoop.Facts] = [:]
+        fileprivate(set) var destinations: [String: [IPAddress: HardwareAddress]] = [:]
+
+        fileprivate mutating func arm(_ mode: GateMode) {
+            self.mode = mode
+            armedAt = GateClock.wall
+            armedAtMonotonic = GateClock.monotonic
+        }
     }
 
-    private struct Rules {
-        var arePresent = false
+    struct Rules {
+        var present: [OwnRule] = []
         var goneAt: UInt64?
     }
 
@@ -34,22 +43,22 @@ package final class EpochGate: Sendable {
 
     let queueNumbers: [UInt16]
     let bridges: Set<String>
-    private let plan: EpochPlan
+    let plan: EpochPlan
     let gates: [String: MemberGate]
     private let sentry: GateSentry
     private let channelWires: MarkerWires
     private let signer: MarkerSigner
-    private let filter: PacketFilter
-    private let logger: Logger
+    let filter: PacketFilter
+    let logger: Logger
     private let continuation: AsyncStream<GateEvent>.Continuation
     private let packetsOutside: @Sendable () -> UInt64
     private let whenClosed: @Sendable (EpochGate) -> Void
-    private let state = NIOLockedValueBox(State())
+    let state = NIOLockedValueBox(State())
     /// Held by whoever arms, releases or closes. The members' threads never take it.
     private let control = NIOLock()
     /// Held by whoever removes rules: `release`, `close`, or the sentry when a watchdog has fired.
-    private let ruleControl = NIOLock()
-    private let rules = NIOLockedValueBox(Rules())
+    let ruleControl = NIOLock()
+    let rules = NIOLockedValueBox(Rules())
 
     init(
         plan: EpochPlan, gates: [MemberGate], sentry: GateSentry, wires: MarkerWires, signer: MarkerSigner,
@@ -72,24 +81,30 @@ package final class EpochGate: Sendable {
         self.whenClosed = whenClosed
     }
 
-    // MARK: - Hold
+    // MARK: - Arm and flush
 
-    /// Closes the gates of all members. When it returns, the rules are live in both families; when it throws, no gate
-    /// holds.
-    package func arm() throws(GateError) {
+    /// Closes the gates of all members in hold mode, or has them colour. When it returns, the rules are live in both
+    /// families; when it throws, no gate does anything.
+    ///
+    /// `.hold` after `.colour` is the fall back: from then on all is held that members of this host emit. The rules stay
+    /// as they are, so that no gap comes about. It is refused when a place has been noted on this host.
+    package func arm(_ mode: GateMode) throws(GateError) {
         control.lock()
         defer { control.unlock() }
-        guard state.withLockedValue({ $0.phase == .opened }) else { throw .wrongState("The epoch is armed already") }
+        let former = state.withLockedValue { (phase: $0.phase, mode: $0.mode) }
+        switch (former.phase, former.mode, mode) {
+        case (.opened, _, _): try begin(mode)
+        case (.armed, .colour, .hold): try fallBack()
+        default: throw .wrongState("The epoch is armed already")
+        }
+    }
+
+    private func begin(_ mode: GateMode) throws(GateError) {
         if let failure = sentry.perform({ $0.beginWatching() }) ?? nil { throw failure }
-        let budget = plan.holdBudget.components
-        let deadline =
-            GateClock.monotonic + UInt64(clamping: budget.seconds) * 1_000_000_000
-            + UInt64(clamping: budget.attoseconds / 1_000_000_000)
-        for gate in gates.values { gate.perform { $0.hold(until: deadline) } }
-        let rules = OwnChains.change("-A", egress: egressRules, ingress: ingressRules)
-        self.rules.withLockedValue { $0.arePresent = true }
+        let deadline = deadline(of: mode)
+        for gate in gates.values { gate.perform { $0.arm(mode, until: deadline) } }
         do {
-            try filter.apply(rules)
+            try makeRules(wantedRules(mode))
         } catch {
             openGates()
             removeRules()
@@ -97,33 +112,61 @@ package final class EpochGate: Sendable {
         }
         state.withLockedValue { state in
             state.phase = .armed
-            state.armedAt = GateClock.wall
-            state.armedAtMonotonic = GateClock.monotonic
+            state.arm(mode)
         }
     }
 
-    /// Sends a marker on every channel from a member of this host. May be called again if markers were lost.
+    private func fallBack() throws(GateError) {
+        // From here on no place is noted before the gates hold.
+        let isAllowed = state.withLockedValue { state in
+            guard !state.hasPlace else { return false }
+            state.arm(.hold)
+            return true
+        }
+        guard isAllowed else { throw .wrongState("A member of this host is cut already") }
+        let deadline = deadline(of: .hold)
+        var hold = true
+        for answer in gates.values.map({ $0.begin { $0.fallBack(until: deadline) } }) where answer() != true {
+            hold = false
+        }
+        guard hold else { throw .wrongState("A gate has opened already, or its member is cut") }
+    }
+
+    private func deadline(of mode: GateMode) -> UInt64 {
+        let budget = (mode == .hold ? plan.holdBudget : plan.colourBudget).components
+        return GateClock.monotonic + UInt64(clamping: budget.seconds) * 1_000_000_000
+            + UInt64(clamping: budget.attoseconds / 1_000_000_000)
+    }
+
+    /// From now on coloured segments of members wait for the cut of their receiver. Before, a colour may be a guest's
+    /// own or that of an epoch which was given up.
+    package func heedColour() {
+        for answer in gates.values.map({ $0.begin { $0.heedColour() } }) { _ = answer() }
+    }
+
+    /// Sends a marker on every channel from these members, as far as they are of this host. May be called again if
+    /// markers were lost.
     ///
     /// To a receiver on another desktop the marker goes out of the bridge's port on the wire, as the segments did. A
     /// channel to a receiver on the same bridge has no wire: it is the way through that bridge, and after the grace
     /// period nothing is on it.
-    package func sendMarkers() throws(GateError) {
+    package func sendMarkers(_ kind: Marker.Kind, from members: Set<String>) throws(GateError) {
         guard state.withLockedValue({ $0.phase == .armed }) else { throw .wrongState("The epoch is not armed") }
         try GracePeriod.wait()
         let learned = try LinkTable.learnedPorts()
         var failure: GateError?
-        for sender in plan.members {
+        for sender in plan.members where members.contains(sender.name) {
             for (receiver, addresses) in nicsByMember where receiver != sender.name {
                 for (index, (nic, address)) in zip(sender.nics, addresses).enumerated() {
                     let nicIndex = UInt8(truncatingIfNeeded: index)
                     if let gate = gates[receiver], gate.member.nics[index].bridge == nic.bridge {
                         let name = sender.name
-                        gate.perform { $0.takeLocalMarker(from: name, nicIndex: nicIndex) }
+                        gate.perform { $0.takeLocalMarker(kind, from: name, nicIndex: nicIndex) }
                         continue
                     }
                     do {
                         let frame = try signer.frame(
-                            sender: sender.name, receiver: receiver, nicIndex: nicIndex, source: nic.mac,
+                            kind, sender: sender.name, receiver: receiver, nicIndex: nicIndex, source: nic.mac,
                             destination: address)
                         try channelWires.inject(frame, on: nic.bridge, towards: learned[address] ?? [])
                     } catch let error as GateError {
@@ -144,18 +187,20 @@ package final class EpochGate: Sendable {
     package func beginCut(_ member: String) { gates[member]?.perform { $0.beginCut() } }
 
     /// To be called while the guest is frozen: what it has emitted up to now is channel state, what it emits later is
-    /// not. Segments held since `beginCut` are recorded if they are from members, and delivered.
+    /// not, and carries the colour in colour mode. Segments held since `beginCut` are recorded if they are from members
+    /// that had not been cut when they emitted them, and delivered.
     package func notePlace(_ member: String) throws(GateError) {
         guard let gate = gates[member] else { throw .wrongState("\(member) is not gated here") }
+        state.withLockedValue { $0.hasPlace = true }
         guard gate.perform({ $0.notePlace() }) == true else {
-            throw .wrongState("The gate of \(member) does not hold any more, or its place was noted already")
+            throw .wrongState("The gate of \(member) has opened, or its place was noted already")
         }
     }
 
-    /// The cut did not take place: delivers what `beginCut` held.
+    /// The cut did not take place: delivers what `beginCut` held. Coloured segments of members still wait.
     package func cancelCut(_ member: String) { gates[member]?.perform { $0.cancelCut() } }
 
-    /// From now on arriving segments are delivered and not recorded.
+    /// From now on segments that arrive for members that are cut are delivered and not recorded.
     package func stopLateLog() {
         for answer in gates.values.map({ $0.begin { $0.stopRecording() } }) { _ = answer() }
     }
@@ -203,25 +248,12 @@ package final class EpochGate: Sendable {
             evidence.watchdogFired = fact.watchdogFired
             evidence.packetsOutsideEpoch = packetsOutside()
             evidence.markersMissing = fact.markersMissing
+            evidence.bleached = fact.bleached
             evidence.markersRejected = fact.markersRejected
             evidence.armedAt = armed.wall
             evidence.releasedAt = fact.releasedAt
             evidence.holdTime = goneAt > armed.monotonic ? goneAt - armed.monotonic : 0
             return evidence
-        }
-    }
-
-    /// The channel log of a member of this host, a capture file with nanosecond times: what it sent to members before
-    /// its cut and had not arrived, then what arrived for it from members after. In order of time; empty before
-    /// `release`.
-    package func channelLog(of member: String) throws(GateError) -> [UInt8] {
-        guard let gated = plan.members.first(where: { $0.name == member }) else {
-            throw .wrongState("\(member) is not gated here")
-        }
-        do {
-            return try PcapFile.encode(channelRecords(of: gated).records)
-        } catch {
-            throw .internalError("\(error)")
         }
     }
 
@@ -249,139 +281,5 @@ package final class EpochGate: Sendable {
         channelWires.close()
         continuation.finish()
         whenClosed(self)
-    }
-
-    // MARK: - Rules
-
-    private var egressRules: [String] {
-        gates.values.flatMap { gate in
-            gate.member.nics.map { OwnChains.egressRule(tap: $0.tap, queue: gate.egressNumber) }
-        }
-    }
-
-    private var ingressRules: [String] {
-        gates.values.flatMap { gate in
-            gate.member.nics.map { OwnChains.ingressRule(tap: $0.tap, queue: gate.ingressNumber) }
-        }
-    }
-
-    private func openGates() {
-        for answer in gates.values.map({ $0.begin { $0.open() } }) { _ = answer() }
-    }
-
-    /// Removes this epoch's rules. Safe to call from several threads; the first one does it.
-    func removeRules() {
-        ruleControl.lock()
-        defer { ruleControl.unlock() }
-        guard rules.withLockedValue({ $0.arePresent }) else { return }
-        do {
-            try filter.apply(OwnChains.change("-D", egress: egressRules, ingress: ingressRules))
-        } catch {
-            // Somebody else has taken some of them: look what is left.
-            removeRemainingRules()
-        }
-        rules.withLockedValue { rules in
-            rules.arePresent = false
-            rules.goneAt = GateClock.monotonic
-        }
-    }
-
-    private func removeRemainingRules() {
-        do throws(GateError) {
-            let (raw, mangle) = (try filter.rules(table: "raw"), try filter.rules(table: "mangle"))
-            let queues = Set(queueNumbers)
-            let inputs = [(raw.ipv4, mangle.ipv4), (raw.ipv6, mangle.ipv6)].map { raw, mangle in
-                OwnChains.change(
-                    "-D", egress: OwnChains.ownRules(queues: queues, in: raw),
-                    ingress: OwnChains.ownRules(queues: queues, in: mangle))
-            }
-            try filter.apply(ipv4: inputs[0], ipv6: inputs[1])
-        } catch {
-            // The queues are unbound next, and the rules let traffic by that nobody takes.
-            logger.error("rules of an epoch could not be removed", metadata: ["error": "\(error)"])
-        }
-    }
-
-    private func missingRules() -> String? {
-        let pairs = gates.values.flatMap { gate in
-            gate.member.nics.flatMap {
-                [
-                    (chain: OwnChains.egress, tap: $0.tap, queue: gate.egressNumber),
-                    (chain: OwnChains.ingress, tap: $0.tap, queue: gate.ingressNumber),
-                ]
-            }
-        }
-        do throws(GateError) {
-            let (raw, mangle) = (try filter.rules(table: "raw"), try filter.rules(table: "mangle"))
-            let areThere =
-                OwnChains.holdsRules(pairs, raw: raw.ipv4, mangle: mangle.ipv4)
-                && OwnChains.holdsRules(pairs, raw: raw.ipv6, mangle: mangle.ipv6)
-            return areThere ? nil : "Rules of the gate were taken away."
-        } catch {
-            return "The rules of the gate could not be looked at: \(error)"
-        }
-    }
-
-    // MARK: - Log
-
-    /// The hardware addresses of each member, in the order of the plan.
-    private var nicsByMember: [String: [HardwareAddress]] {
-        Dictionary(grouping: plan.peers, by: \.member).mapValues { $0.map(\.mac) }
-    }
-
-    private func channelRecords(of member: GatedMember) -> (records: [PcapRecord], unresolved: UInt64) {
-        let (facts, learned) = state.withLockedValue { ($0.facts[member.name], $0.destinations) }
-        guard let facts else { return ([], 0) }
-        let others = Set(plan.peers.filter { $0.member != member.name }.map(\.mac))
-        let nicsBySource = arrivingNICs(of: member)
-        var records: [PcapRecord] = []
-        var unresolved: UInt64 = 0
-        for entry in facts.sent.entries {
-            guard let source = entry.source else {
-                unresolved += 1
-                continue
-            }
-            let nics = member.nics.filter { $0.mac == source }
-            let taps = (nics.isEmpty ? member.nics : nics).map(\.tap)
-            let address = facts.sent.destination(entry)
-            guard let address,
-                let destination = address.groupHardwareAddress ?? taps.lazy.compactMap({ learned[$0]?[address] }).first
-            else {
-                unresolved += 1
-                continue
-            }
-            // What goes to others than members is outside the cluster.
-            guard destination.isGroup || others.contains(destination) else { continue }
-            records.append(record(entry, of: facts.sent, from: source, to: destination))
-        }
-        for entry in facts.received.entries {
-            guard let source = entry.source else { continue }
-            let nic = nicsBySource[source] ?? member.nics[0]
-            let destination = facts.received.destination(entry)?.groupHardwareAddress ?? nic.mac
-            records.append(record(entry, of: facts.received, from: source, to: destination))
-        }
-        let order = records.indices.sorted { (records[$0].time, $0) < (records[$1].time, $1) }
-        return (order.map { records[$0] }, unresolved)
-    }
-
-    /// The queue does not say through which NIC a segment comes in. With several it is the one that the sender's NIC
-    /// of the same index talks to.
-    private func arrivingNICs(of member: GatedMember) -> [HardwareAddress: GatedNIC] {
-        var nics: [HardwareAddress: GatedNIC] = [:]
-        for addresses in nicsByMember.values {
-            for (index, address) in addresses.enumerated() {
-                nics[address] = member.nics[min(index, member.nics.count - 1)]
-            }
-        }
-        return nics
-    }
-
-    private func record(
-        _ entry: SegmentStore.Entry, of store: SegmentStore, from source: HardwareAddress,
-        to destination: HardwareAddress
-    ) -> PcapRecord {
-        let frame = EthernetFrame(
-            destination: destination, source: source, etherType: entry.etherType, payload: store.packet(entry))
-        return PcapRecord(time: entry.time, frame: frame.encoded)
     }
 }

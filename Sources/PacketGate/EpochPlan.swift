@@ -47,16 +47,20 @@ package struct EpochPlan: Hashable, Sendable {
     package var members: [GatedMember]
     /// All NICs of all members of the cluster, those of this host too.
     package var peers: [PeerNIC]
-    /// From arming to the moment at which the gate opens by itself.
+    /// From the beginning of holding to the moment at which the gate opens by itself.
     package var holdBudget: Duration
+    /// The same in colour mode, from arming.
+    package var colourBudget: Duration
 
     package init(
-        epoch: UInt64, key: [UInt8], members: [GatedMember], peers: [PeerNIC], holdBudget: Duration = .seconds(1)
+        epoch: UInt64, key: [UInt8], members: [GatedMember], peers: [PeerNIC], holdBudget: Duration = .seconds(1),
+        colourBudget: Duration = .seconds(10)
     ) {
         self.epoch = epoch
         self.key = key
         self.members = members
         self.peers = peers
         self.holdBudget = holdBudget
+        self.colourBudget = colourBudget
     }
 }

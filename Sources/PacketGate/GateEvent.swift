@@ -1,14 +1,19 @@
+package import Packets
+
 /// What a gate tells without being asked, from `openEpoch` to `close`.
 package enum GateEvent: Hashable, Sendable {
-    /// Every marker of this channel is in: the channel is flushed. Told once per channel.
-    case markerArrived(sender: String, receiver: String)
-    /// The epoch is lost. The gate goes on holding until it is released or closed, or its hold budget is spent.
+    /// The markers of this kind of all pairs of NICs of this channel are in: what was emitted before them is. Told once
+    /// per channel and kind, and once more, with `bleached`, if a later copy has lost its colour under way.
+    case markerArrived(sender: String, receiver: String, kind: Marker.Kind, bleached: Bool)
+    /// A coloured segment of a member has come for this member, which is not cut yet, and waits. Told once per member.
+    case colourArrived(member: String)
+    /// The epoch is lost. The gate goes on until it is released or closed, or its budget is spent.
     case broken(GateFault)
 }
 
 /// Why a gate cannot vouch for its epoch.
 package enum GateFault: Hashable, Sendable, CustomStringConvertible {
-    /// The hold budget was spent; the gate of this member has opened by itself.
+    /// The budget was spent; the gate of this member has opened by itself.
     case watchdog(member: String)
     /// The kernel dropped packets because a queue of this member was full.
     case overflow(member: String)
@@ -23,7 +28,7 @@ package enum GateFault: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .watchdog(let member): "The hold budget of \(member) is spent: its gate opened by itself."
+        case .watchdog(let member): "The time of the gate of \(member) is spent: it opened by itself."
         case .overflow(let member): "A packet queue of \(member) was full and the kernel dropped packets."
         case .socketOverrun(let member): "The queue socket of \(member) overran and the kernel dropped packets."
         case .foreignChange(let process): "The packet filter was changed by \(process) while the gate was closed."

@@ -1,9 +1,11 @@
 /// What a gate states about one member, from arm to release.
 package struct GateEvidence: Hashable, Sendable {
     package var member: String
-    /// Segments held at the egress in all.
+    /// Segments held in all. In hold mode those that the member emitted; in colour mode the coloured ones from members
+    /// that waited for its cut.
     package var held: UInt64 = 0
-    /// Of these, emitted before the cut. Zero without a cut.
+    /// In hold mode, those of them that were emitted before the cut; zero without a cut. In colour mode zero: what was
+    /// emitted before a cut is never held.
     package var heldBeforeCut: UInt64 = 0
     /// Segments in the channel log.
     package var logged: UInt64 = 0
@@ -20,15 +22,18 @@ package struct GateEvidence: Hashable, Sendable {
     package var watchdogFired = false
     /// Packets that this host's gates were handed while none was armed, since the agent started.
     package var packetsOutsideEpoch: UInt64 = 0
-    /// Members whose markers did not arrive.
+    /// Members whose markers did not arrive: in hold mode the flush markers, in colour mode the cut markers.
     package var markersMissing: [String] = []
+    /// Members whose cut marker came without its colour: the path does not keep it, and a segment emitted after the cut
+    /// may have passed for one from before.
+    package var bleached: [String] = []
     /// Datagrams that looked like markers and were not authentic.
     package var markersRejected: UInt64 = 0
-    /// When the rules were live, in nanoseconds since 1970.
+    /// When the rules were live, or when holding began after a fall back; in nanoseconds since 1970.
     package var armedAt: UInt64 = 0
     /// When the gate began to let go, in nanoseconds since 1970.
     package var releasedAt: UInt64 = 0
-    /// From the rules being live to the rules being gone, in nanoseconds.
+    /// From `armedAt` to the rules being gone, in nanoseconds.
     package var holdTime: UInt64 = 0
 
     init(member: String) { self.member = member }

@@ -12,9 +12,10 @@ struct MarkerSigner: Sendable {
     }
 
     func frame(
-        sender: String, receiver: String, nicIndex: UInt8, source: HardwareAddress, destination: HardwareAddress
+        _ kind: Marker.Kind, sender: String, receiver: String, nicIndex: UInt8, source: HardwareAddress,
+        destination: HardwareAddress
     ) throws(PacketError) -> [UInt8] {
-        let marker = Marker(epoch: epoch, nicIndex: nicIndex, sender: sender, receiver: receiver)
+        let marker = Marker(kind: kind, epoch: epoch, nicIndex: nicIndex, sender: sender, receiver: receiver)
         return try marker.frame(tag: tag(try marker.body()[...]), source: source, destination: destination)
     }
 

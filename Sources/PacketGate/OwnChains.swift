@@ -10,27 +10,28 @@ struct OwnChains {
     static let egress = "HOLDFAST-EGRESS"
     static let ingress = "HOLDFAST-INGRESS"
     static let fence = "HOLDFAST-FENCE"
+    static let colour = "HOLDFAST-COLOUR"
+    static let plain = "HOLDFAST-PLAIN"
 
     /// A chain of ours, where it is jumped to from, in the order in which packets shall meet them.
     private static let jumps: [(table: String, from: String, chain: String)] = [
-        ("raw", "PREROUTING", fence), ("raw", "PREROUTING", egress), ("mangle", "FORWARD", ingress),
+        ("raw", "PREROUTING", fence), ("raw", "PREROUTING", egress), ("mangle", "PREROUTING", colour),
+        ("mangle", "FORWARD", ingress), ("mangle", "POSTROUTING", plain),
     ]
 
-    static func egressRule(tap: String, queue: UInt16) -> String {
-        "\(egress) -m physdev --physdev-in \(tap) -j NFQUEUE --queue-num \(queue) --queue-bypass"
-    }
+    /// The bit of a packet's mark by which the gate says that the packet is to be coloured. It lives from the verdict in
+    /// raw PREROUTING to the colouring chain in mangle PREROUTING.
+    static let mark: UInt32 = 0x4000_0000
 
-    static func ingressRule(tap: String, queue: UInt16) -> String {
-        "\(ingress) -m physdev --physdev-is-bridged --physdev-out \(tap) -j NFQUEUE --queue-num \(queue)"
-            + " --queue-bypass"
-    }
-
-    /// One input that appends or deletes rules. Ingress comes first on the way in, so that whatever passes the closing
-    /// egress gate is already seen at its receiver.
-    static func change(_ verb: String, egress: [String], ingress: [String]) -> String {
+    /// One input that appends or deletes rules. Ingress and colour come first on the way in, so that whatever passes
+    /// the closing egress gate is already seen at its receiver, and never with a colour of the guest's own.
+    static func change(_ verb: String, _ rules: [String]) -> String {
         var text = ""
-        for (table, rules) in [("mangle", ingress), ("raw", egress)] where !rules.isEmpty {
-            text += "*\(table)\n" + rules.map { "\(verb) \($0)\n" }.joined() + "COMMIT\n"
+        for table in ["mangle", "raw"] {
+            let chains = jumps.filter { $0.table == table }.map(\.chain)
+            let own = rules.filter { rule in chains.contains { rule.hasPrefix("\($0) ") } }
+            if own.isEmpty { continue }
+            text += "*\(table)\n" + own.map { "\(verb) \($0)\n" }.joined() + "COMMIT\n"
         }
         return text
     }
@@ -40,25 +41,42 @@ struct OwnChains {
         return "*raw\n:\(fence) - [0:0]\n" + rules.joined() + "COMMIT\n"
     }
 
+    private enum Purpose {
+        case install
+        case complete
+        case remove
+    }
+
     /// What makes chains and jumps as they must be, with no rule in them, out of whatever is there.
-    static func installation(raw: String, mangle: String) -> String { text(raw: raw, mangle: mangle, remove: false) }
+    static func installation(raw: String, mangle: String) -> String { text(raw: raw, mangle: mangle, .install) }
+
+    /// The same, but what is in the chains stays: it belongs to epochs that are open, or to a fence.
+    static func completion(raw: String, mangle: String) -> String { text(raw: raw, mangle: mangle, .complete) }
 
     /// What takes away all that is ours; empty if nothing is.
-    static func removal(raw: String, mangle: String) -> String { text(raw: raw, mangle: mangle, remove: true) }
+    static func removal(raw: String, mangle: String) -> String { text(raw: raw, mangle: mangle, .remove) }
 
-    private static func text(raw: String, mangle: String, remove: Bool) -> String {
+    private static func text(raw: String, mangle: String, _ purpose: Purpose) -> String {
         var text = ""
         for (table, rules) in [("mangle", mangle), ("raw", raw)] {
             let own = jumps.filter { $0.table == table }
             let present = Set(own.map(\.chain).filter { isPresent(chain: $0, in: rules) })
-            if remove && present.isEmpty { continue }
+            if purpose == .remove && present.isEmpty { continue }
             text += "*\(table)\n"
             // A line of this form makes the chain, or empties it.
-            for jump in own where !remove || present.contains(jump.chain) { text += ":\(jump.chain) - [0:0]\n" }
+            for chain in own.map(\.chain) {
+                let isWanted =
+                    switch purpose {
+                    case .install: true
+                    case .complete: !present.contains(chain)
+                    case .remove: present.contains(chain)
+                    }
+                if isWanted { text += ":\(chain) - [0:0]\n" }
+            }
             for line in rules.split(separator: "\n") where own.contains(where: { isJump(line, to: $0.chain) }) {
                 text += "-D" + line.dropFirst(2) + "\n"
             }
-            if remove {
+            if purpose == .remove {
                 for chain in present.sorted() { text += "-X \(chain)\n" }
             } else {
                 for jump in own.reversed() { text += "-I \(jump.from) 1 -j \(jump.chain)\n" }
@@ -77,28 +95,17 @@ struct OwnChains {
         }
     }
 
-    /// Whether all rules with these queues are there, in chains that are jumped to. The tools print a rule as they
-    /// like, so only tap and queue are compared.
-    static func holdsRules(_ pairs: [(chain: String, tap: String, queue: UInt16)], raw: String, mangle: String) -> Bool
-    {
-        areInstalled(raw: raw, mangle: mangle)
-            && pairs.allSatisfy { pair in
-                ownRules(queues: [pair.queue], in: pair.chain == ingress ? mangle : raw).contains { line in
-                    line.hasPrefix("\(pair.chain) ") && line.split(separator: " ").contains { $0 == pair.tap }
-                }
-            }
+    /// Whether all these rules are there, in chains that are jumped to.
+    static func hold(_ rules: [OwnRule], raw: String, mangle: String) -> Bool {
+        let lines = (raw + mangle).split(separator: "\n")
+        return areInstalled(raw: raw, mangle: mangle)
+            && rules.allSatisfy { rule in lines.contains { rule.isPrinted(as: $0) } }
     }
 
-    /// The rules in our chains that lead to one of these queues, without the leading `-A`.
-    static func ownRules(queues: Set<UInt16>, in rules: String) -> [String] {
-        rules.split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ")
-            guard words.count > 2, words[0] == "-A", words[1] == egress || words[1] == ingress,
-                let place = words.firstIndex(of: "--queue-num"), place + 1 < words.count,
-                let queue = UInt16(words[place + 1]), queues.contains(queue)
-            else { return nil }
-            return String(line.dropFirst(3))
-        }
+    /// Those of these rules that are there, as the tools print them, without the leading `-A`.
+    static func remaining(of rules: [OwnRule], raw: String, mangle: String) -> [String] {
+        (raw + mangle).split(separator: "\n").filter { line in rules.contains { $0.isPrinted(as: line) } }
+            .map { String($0.dropFirst(3)) }
     }
 
     private static func isPresent(chain: String, in rules: String) -> Bool {

@@ -55,7 +55,7 @@ package final class PacketGate: Sendable {
         let ports = try Self.ports(of: plan, links)
         let bridges = Set(ports.map(\.bridge))
         // Somebody may have flushed the tables since the last epoch.
-        try Self.installIfMissing(filter)
+        try Self.completeIfMissing(filter)
         try switches.acquire(bridges)
         do throws(GateError) {
             return try open(plan, ports: ports, links: links)
@@ -90,7 +90,9 @@ package final class PacketGate: Sendable {
                 let ingress = try queue(ingressNumber)
                 let loop = MemberLoop(
                     member: member.name, egress: egress, ingress: ingress, queueLength: configuration.queueLength,
-                    signer: signer, owners: owners, expectedMarkers: plan.expectedMarkers(of: member), report: report,
+                    signer: signer, owners: owners,
+                    markers: MarkerLedger(receiver: member.name, expected: plan.expectedMarkers(of: member)),
+                    report: report,
                     countOutside: { [outside] count in outside.withLockedValue { $0 += count } },
                     watchdogFired: watchdogFired)
                 gates.append(try MemberGate(member, egress: egress, ingress: ingress, loop: loop))
@@ -218,7 +220,7 @@ package final class PacketGate: Sendable {
         control.lock()
         defer { control.unlock() }
         guard !state.withLockedValue({ $0.isShutDown }) else { throw .wrongState("The gate is shut down") }
-        try Self.installIfMissing(filter)
+        try Self.completeIfMissing(filter)
         try switches.acquire(bridges)
         do throws(GateError) {
             try filter.apply(OwnChains.fence(hardwareAddresses))
@@ -298,12 +300,15 @@ package final class PacketGate: Sendable {
             ipv6: OwnChains.installation(raw: raw.ipv6, mangle: mangle.ipv6))
     }
 
-    private static func installIfMissing(_ filter: PacketFilter) throws(GateError) {
+    private static func completeIfMissing(_ filter: PacketFilter) throws(GateError) {
         let (raw, mangle) = (try filter.rules(table: "raw"), try filter.rules(table: "mangle"))
         let isInstalled =
             OwnChains.areInstalled(raw: raw.ipv4, mangle: mangle.ipv4)
             && OwnChains.areInstalled(raw: raw.ipv6, mangle: mangle.ipv6)
-        if !isInstalled { try install(filter) }
+        guard !isInstalled else { return }
+        try filter.apply(
+            ipv4: OwnChains.completion(raw: raw.ipv4, mangle: mangle.ipv4),
+            ipv6: OwnChains.completion(raw: raw.ipv6, mangle: mangle.ipv6))
     }
 
     private static func checkRights() throws(GateError) {

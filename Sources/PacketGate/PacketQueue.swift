@@ -9,7 +9,11 @@ final class PacketQueue {
         var id: UInt32
         var etherType: UInt16
         var source: HardwareAddress?
+        /// What other rules of the host have marked it with.
+        var mark: UInt32
         var payload: UnsafeRawBufferPointer
+
+        var isColoured: Bool { Colour.isSet(inPacket: payload) }
     }
 
     enum Received {
@@ -93,6 +97,14 @@ final class PacketQueue {
     /// Lets all packets up to this one go on, in the order in which they came.
     func accept(upTo id: UInt32) -> Bool { nfq_set_verdict_batch(queue, id, UInt32(NF_ACCEPT)) >= 0 }
 
+    /// The same, and all of them get this mark.
+    func accept(upTo id: UInt32, mark: UInt32) -> Bool {
+        nfq_set_verdict_batch2(queue, id, UInt32(NF_ACCEPT), mark) >= 0
+    }
+
+    /// Lets one packet go on, past those that wait before it.
+    func accept(_ id: UInt32) -> Bool { nfq_set_verdict(queue, id, UInt32(NF_ACCEPT), 0, nil) >= 0 }
+
     func drop(_ id: UInt32) -> Bool { nfq_set_verdict(queue, id, UInt32(NF_DROP), 0, nil) >= 0 }
 }
 
@@ -117,7 +129,7 @@ private func collectPacket(
         PacketQueue.Packet(
             id: UInt32(bigEndian: fields.loadUnaligned(as: UInt32.self)),
             etherType: UInt16(bigEndian: fields.loadUnaligned(fromByteOffset: 4, as: UInt16.self)),
-            source: source,
+            source: source, mark: nfq_get_nfmark(data),
             payload: UnsafeRawBufferPointer(start: payload, count: max(0, Int(count)))))
     return 0
 }

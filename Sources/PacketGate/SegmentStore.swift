@@ -3,6 +3,9 @@ import Packets
 /// Copies of packets, one behind the other in one allocation.
 struct SegmentStore: Sendable {
     struct Entry: Sendable {
+        /// By which its queue knows the packet.
+        var id: UInt32
+        var isColoured: Bool
         var time: UInt64
         var source: HardwareAddress?
         var etherType: UInt16
@@ -16,7 +19,9 @@ struct SegmentStore: Sendable {
         let start = bytes.count
         bytes.append(contentsOf: packet.payload)
         entries.append(
-            Entry(time: time, source: packet.source, etherType: packet.etherType, range: start..<bytes.count))
+            Entry(
+                id: packet.id, isColoured: packet.isColoured, time: time, source: packet.source,
+                etherType: packet.etherType, range: start..<bytes.count))
     }
 
     mutating func append(_ entry: Entry, of other: SegmentStore) {

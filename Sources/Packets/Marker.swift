@@ -1,33 +1,51 @@
-/// The in-band datagram that proves a channel to be flushed.
+/// The in-band datagram that proves a channel to be flushed, and in colour mode that its path keeps the colour.
 ///
 /// It is a UDP datagram between link-local IPv4 addresses with a time to live of one: any bridge forwards it like the
-/// segments that it follows, no router ever does. The body, with integers in network order:
+/// segments that it follows, no router ever does. Probes and cut markers carry the colour in their IP header as the
+/// segments after a cut do; it is outside the body, because the path must be free to take it off. The body, with
+/// integers in network order:
 ///
 /// | octets | field |
 /// | --- | --- |
 /// | 4 | magic `HFMK` |
-/// | 1 | version, 1 |
+/// | 1 | version, 2 |
+/// | 1 | kind: 0 flush, 1 probe, 2 cut |
 /// | 8 | epoch |
 /// | 1 | which pair of NICs of sender and receiver, from zero |
 /// | 1, then as many | length of the sender's name, name in UTF-8 |
 /// | 1, then as many | length of the receiver's name, name in UTF-8 |
 /// | 16 | tag: the first half of the HMAC-SHA-256, with the epoch's key, of all octets before it |
 package struct Marker: Hashable, Sendable {
+    /// What a marker proves when it arrives.
+    package enum Kind: UInt8, Hashable, Sendable, CaseIterable {
+        /// Hold mode, not coloured: nothing that was emitted before the arming is under way any more.
+        case flush = 0
+        /// Colour mode, coloured: the same, and that the path keeps the colour.
+        case probe = 1
+        /// Colour mode, coloured: nothing that was emitted before the sender's cut is under way any more, and the path
+        /// has kept the colour up to here.
+        case cut = 2
+
+        package var isColoured: Bool { self != .flush }
+    }
+
     package static let port: UInt16 = 46_357
     package static let magic: [UInt8] = Array("HFMK".utf8)
-    package static let version: UInt8 = 1
+    package static let version: UInt8 = 2
     package static let tagLength = 16
     /// 169.254.72.70 and 169.254.77.75: link-local, and never configured on anything.
     static let sourceAddress: UInt32 = 0xa9fe_4846
     static let destinationAddress: UInt32 = 0xa9fe_4d4b
 
+    package var kind: Kind
     package var epoch: UInt64
     /// The marker speaks for the sender's and the receiver's NIC of this index.
     package var nicIndex: UInt8
     package var sender: String
     package var receiver: String
 
-    package init(epoch: UInt64, nicIndex: UInt8, sender: String, receiver: String) {
+    package init(kind: Kind, epoch: UInt64, nicIndex: UInt8, sender: String, receiver: String) {
+        self.kind = kind
         self.epoch = epoch
         self.nicIndex = nicIndex
         self.sender = sender
@@ -38,6 +56,7 @@ package struct Marker: Hashable, Sendable {
     package func body() throws(PacketError) -> [UInt8] {
         var bytes = Self.magic
         bytes.append(Self.version)
+        bytes.append(kind.rawValue)
         bytes.append(bigEndian: epoch)
         bytes.append(nicIndex)
         for name in [sender, receiver] {
@@ -59,7 +78,7 @@ package struct Marker: Hashable, Sendable {
             .encode(source: .v4(Self.sourceAddress), destination: .v4(Self.destinationAddress))
         let packet = try IPv4Packet(
             source: Self.sourceAddress, destination: Self.destinationAddress, protocolNumber: TransportProtocol.udp,
-            payload: datagram[...], timeToLive: 1
+            payload: datagram[...], timeToLive: 1, typeOfService: kind.isColoured ? Colour.bit : 0
         ).encode()
         return EthernetFrame(
             destination: destination, source: source, etherType: EthernetFrame.EtherType.ipv4, payload: packet[...]
@@ -90,6 +109,7 @@ package struct Marker: Hashable, Sendable {
         guard try reader.bytes(magic.count).elementsEqual(magic) else { throw .notA("marker") }
         let version = try reader.uint8()
         guard version == Self.version else { throw .version("marker", found: Int(version)) }
+        guard let kind = Kind(rawValue: try reader.uint8()) else { throw .notA("marker of a known kind") }
         let epoch = try reader.integer(UInt64.self)
         let nicIndex = try reader.uint8()
         var names: [String] = []
@@ -103,6 +123,8 @@ package struct Marker: Hashable, Sendable {
         let body = datagram.payload.prefix(datagram.payload.count - reader.remaining.count)
         let tag = try reader.bytes(tagLength)
         guard reader.remaining.isEmpty else { throw .length("marker") }
-        return (Marker(epoch: epoch, nicIndex: nicIndex, sender: names[0], receiver: names[1]), body, tag)
+        return (
+            Marker(kind: kind, epoch: epoch, nicIndex: nicIndex, sender: names[0], receiver: names[1]), body, tag
+        )
     }
 }

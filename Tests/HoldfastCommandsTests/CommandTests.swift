@@ -231,7 +231,8 @@ import WireProtocol
     @Test func badCommandLinesCallNobody() async throws {
         for words in [
             ["bogus", "x", "y"], ["restore", "s", "--place=a"], ["restore", "s", "--place==b"],
-            ["cluster", "create", "web"], ["snapshot", "create", "web", "--mode=colourful"], ["agents", "--output", "xml"],
+            ["cluster", "create", "web"], ["snapshot", "create", "web", "--mode=colourful"],
+            ["agents", "--output", "xml"],
         ] {
             let run = await CommandRun.run(words)
             #expect(run.code == 64, "\(words)")

@@ -65,7 +65,7 @@ final class GateFixture: Sendable {
 
     func arm(_ guests: [Guest], epoch: UInt64 = 1, budget: Duration = .seconds(60)) throws -> EpochFixture {
         let opened = try open(guests, epoch: epoch, budget: budget)
-        try opened.call { try $0.arm() }
+        try opened.call { try $0.arm(.hold) }
         return opened
     }
 
@@ -93,6 +93,7 @@ final class EpochFixture: Sendable {
         return try desktop.run { try body(epoch) }
     }
 
+    /// What has been told up to now.
     var events: [GateEvent] { told.withLockedValue { $0 } }
 
     /// Whether such an event comes; no only after a long wait.
@@ -120,4 +121,10 @@ func eventually(_ condition: () throws -> Bool) async throws -> Bool {
         try await Task.sleep(for: .milliseconds(5))
     }
     return false
+}
+
+extension EpochGate {
+    func sendAllMarkers(_ kind: Marker.Kind) throws {
+        try sendMarkers(kind, from: Set(gates.keys))
+    }
 }

@@ -119,7 +119,7 @@ extension GateTests {
             #expect(try !desktop.rules().contains("NFQUEUE"))
             #expect(try desktop.statistics() == [:])
             #expect(throws: GateError.self) { try epoch.call { try $0.release() } }
-            #expect(throws: GateError.self) { try epoch.call { try $0.arm() } }
+            #expect(throws: GateError.self) { try epoch.call { try $0.arm(.hold) } }
         }
 
         @Test("A guest that goes on sending while its gate opens loses nothing")

@@ -19,7 +19,7 @@ extension GateTests {
             #expect(try !desktop.rules().contains("NFQUEUE"))
             try a.send(1...100, to: b)
             #expect(try await b.receiveNumbers(100) == Array(1...100))
-            try epoch.call { try $0.arm() }
+            try epoch.call { try $0.arm(.hold) }
             let evidence = try epoch.call { try $0.release() }
             try a.send(1...100, to: b)
             #expect(try await b.receiveNumbers(100) == Array(1...100))
@@ -55,10 +55,9 @@ extension GateTests {
             try desktop.run {
                 let filter = try PacketFilter()
                 for _ in 0..<2 { try filter.apply(OwnChains.installation(raw: "", mangle: "")) }
-                try filter.apply(
-                    OwnChains.change(
-                        "-A", egress: [OwnChains.egressRule(tap: "tap1", queue: 7_100)],
-                        ingress: [OwnChains.ingressRule(tap: "tap1", queue: 7_101)]))
+                let rules = [OwnRule.egress(tap: "tap1", queue: 7_100), .ingress(tap: "tap1", queue: 7_101)]
+                let colour = OwnRule.colouring(tap: "tap1") + [.plain(tap: "tap1")]
+                try filter.apply(OwnChains.change("-A", (rules + colour).map(\.text)))
                 let switches = try BridgeSwitches(stateDirectory: folder, logger: Logger(label: "test"))
                 try switches.acquire(["br0"])
             }
@@ -70,10 +69,10 @@ extension GateTests {
 
             let gate = try GateFixture(on: desktop, folder: folder)
             let rules = try desktop.rules()
-            #expect(!rules.contains("NFQUEUE"))
+            #expect(!rules.contains("NFQUEUE") && !rules.contains("--set-tos"))
             #expect(rules.contains("--dport 1 -j ACCEPT"))
             let jumps = rules.split(separator: "\n").filter { $0.contains("-j HOLDFAST") }
-            #expect(jumps.count == 6, "\(rules)")
+            #expect(jumps.count == 10, "\(rules)")
             #expect(try desktop.link("br0").filtersIPv4 == false)
             #expect(try desktop.link("br0").filtersIPv6 == false)
             let epoch = try gate.arm([a, b])

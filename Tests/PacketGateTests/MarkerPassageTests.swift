@@ -24,18 +24,24 @@ extension GateTests {
             let (leftGate, rightGate) = (try GateFixture(on: left), try GateFixture(on: right))
             let leftEpoch = try leftGate.arm([a, b], epoch: 77)
             let rightEpoch = try rightGate.arm([a, b], epoch: 77)
-            try leftEpoch.call { try $0.sendMarkers() }
-            try rightEpoch.call { try $0.sendMarkers() }
-            #expect(try await rightEpoch.hears { $0 == .markerArrived(sender: "a", receiver: "b") })
-            #expect(try await leftEpoch.hears { $0 == .markerArrived(sender: "b", receiver: "a") })
+            try leftEpoch.call { try $0.sendAllMarkers(.flush) }
+            try rightEpoch.call { try $0.sendAllMarkers(.flush) }
+            #expect(
+                try await rightEpoch.hears {
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                })
+            #expect(
+                try await leftEpoch.hears {
+                    $0 == .markerArrived(sender: "b", receiver: "a", kind: .flush, bleached: false)
+                })
             // Sent again they are taken out again and told once.
-            try leftEpoch.call { try $0.sendMarkers() }
+            try leftEpoch.call { try $0.sendAllMarkers(.flush) }
             let evidence =
                 try leftEpoch.call { try $0.release() } + rightEpoch.call { try $0.release() }
             #expect(evidence.allSatisfy { $0.markersMissing == [] && $0.markersRejected == 0 && $0.unbroken })
             #expect(try await sentinel(a, b) == [9_999])
             #expect(try await sentinel(b, a) == [9_999])
-            #expect(rightEpoch.events == [.markerArrived(sender: "a", receiver: "b")])
+            #expect(rightEpoch.events == [.markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)])
         }
 
         @Test("A marker comes after every segment that was emitted before it")
@@ -47,9 +53,12 @@ extension GateTests {
             let rightEpoch = try rightGate.arm([a, b])
             let leftEpoch = try leftGate.open([a, b])
             try a.send(1...400, to: b)
-            try leftEpoch.call { try $0.arm() }
-            try leftEpoch.call { try $0.sendMarkers() }
-            #expect(try await rightEpoch.hears { $0 == .markerArrived(sender: "a", receiver: "b") })
+            try leftEpoch.call { try $0.arm(.hold) }
+            try leftEpoch.call { try $0.sendAllMarkers(.flush) }
+            #expect(
+                try await rightEpoch.hears {
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                })
             // Nothing more can come: all of them are there now.
             #expect(b.numbersNow() == Array(1...400))
         }
@@ -60,11 +69,15 @@ extension GateTests {
             let guests = try (1...3).map { try Guest("g\($0)", number: UInt8($0), on: desktop) }
             let gate = try GateFixture(on: desktop)
             let epoch = try gate.arm(guests)
-            try epoch.call { try $0.sendMarkers() }
+            try epoch.call { try $0.sendAllMarkers(.flush) }
             for sender in guests {
                 for receiver in guests where receiver !== sender {
                     #expect(
-                        try await epoch.hears { $0 == .markerArrived(sender: sender.name, receiver: receiver.name) })
+                        try await epoch.hears {
+                            $0
+                                == .markerArrived(
+                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false)
+                        })
                 }
             }
             let evidence = try epoch.call { try $0.release() }
@@ -85,12 +98,16 @@ extension GateTests {
             try middle.ip("link", "set", "br0", "type", "bridge", "fdb_flush")
             let gates = try [left, middle, right].map { try GateFixture(on: $0) }
             let epochs = try gates.map { try $0.arm(guests) }
-            for epoch in epochs { try epoch.call { try $0.sendMarkers() } }
+            for epoch in epochs { try epoch.call { try $0.sendAllMarkers(.flush) } }
             for receiver in guests {
                 let epoch = epochs[receiver === guests[0] ? 0 : receiver === guests[1] ? 1 : 2]
                 for sender in guests where sender !== receiver {
                     #expect(
-                        try await epoch.hears { $0 == .markerArrived(sender: sender.name, receiver: receiver.name) },
+                        try await epoch.hears {
+                            $0
+                                == .markerArrived(
+                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false)
+                        },
                         "\(sender.name) > \(receiver.name)")
                 }
             }
@@ -108,7 +125,7 @@ extension GateTests {
             let epoch = try gate.arm([a, b], epoch: 5)
             func frame(epoch: UInt64, key: [UInt8], sender: String = "a") throws -> [UInt8] {
                 try MarkerSigner(epoch: epoch, key: key).frame(
-                    sender: sender, receiver: "b", nicIndex: 0, source: a.mac, destination: b.mac)
+                    .flush, sender: sender, receiver: "b", nicIndex: 0, source: a.mac, destination: b.mac)
             }
             try a.send(frame(epoch: 5, key: [UInt8](repeating: 8, count: 32)))
             try a.send(frame(epoch: 4, key: GateFixture.key))
@@ -131,7 +148,10 @@ extension GateTests {
             #expect(epoch.events == [])
             // The same with the right key and epoch is believed.
             try a.send(frame(epoch: 5, key: GateFixture.key))
-            #expect(try await epoch.hears { $0 == .markerArrived(sender: "a", receiver: "b") })
+            #expect(
+                try await epoch.hears {
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                })
             let evidence = try #require(try epoch.call { try $0.release() }.first)
             #expect(evidence.markersRejected == 5)
             #expect(evidence.markersMissing == [])
@@ -149,7 +169,7 @@ extension GateTests {
             try a.send(1...1, to: b)
             try a.send(
                 MarkerSigner(epoch: 1, key: GateFixture.key).frame(
-                    sender: "a", receiver: "b", nicIndex: 0, source: a.mac, destination: b.mac))
+                    .flush, sender: "a", receiver: "b", nicIndex: 0, source: a.mac, destination: b.mac))
             try a.send(2...2, to: b)
             #expect(try await b.receiveNumbers(2) == [1, 2])
             _ = try epoch.call { try $0.release() }
@@ -175,7 +195,7 @@ extension GateTests {
                         members: [GatedMember(name: guests[0].name, nics: guests.map(\.nic))],
                         peers: (a + b).map { PeerNIC(member: $0.name, mac: $0.mac) }, holdBudget: .seconds(60)))
             }
-            for epoch in epochs { try epoch.call { try $0.arm() } }
+            for epoch in epochs { try epoch.call { try $0.arm(.hold) } }
             try a[0].send(1...2, to: b[0])
             try a[1].send(3...4, .tcp6, to: b[1])
             #expect(try epochs[0].waiting().egress == 4)
@@ -184,14 +204,17 @@ extension GateTests {
             let signer = MarkerSigner(epoch: 3, key: GateFixture.key)
             let loop = try #require(epochs[1].epoch.gates["b"])
             let first = try signer.frame(
-                sender: "a", receiver: "b", nicIndex: 0, source: a[0].mac, destination: b[0].mac)
+                .flush, sender: "a", receiver: "b", nicIndex: 0, source: a[0].mac, destination: b[0].mac)
             let stranger = try Guest("stranger", number: 9, on: left)
             try stranger.send(first)
             try stranger.send(8...8, to: b[0])
             #expect(try await b[0].receiveNumbers(1) == [8])
-            #expect(loop.perform { $0.flushedSenders } == [])
-            try epochs[0].call { try $0.sendMarkers() }
-            #expect(try await epochs[1].hears { $0 == .markerArrived(sender: "a", receiver: "b") })
+            #expect(loop.perform { $0.markers.missing(.flush) } == ["a"])
+            try epochs[0].call { try $0.sendAllMarkers(.flush) }
+            #expect(
+                try await epochs[1].hears {
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                })
             try epochs[0].call { epoch in
                 epoch.beginCut("a")
                 try epoch.notePlace("a")

@@ -28,10 +28,11 @@ import Testing
         _ = try? Marker.decode(packet: slice)
         _ = try? PcapFile.decode(bytes)
         _ = bytes.withUnsafeBytes { Marker.isCandidate(packet: $0) }
+        _ = bytes.withUnsafeBytes { Colour.isSet(inPacket: $0) }
     }
 
     static func samples() throws -> [[UInt8]] {
-        let marker = try Marker(epoch: 7, nicIndex: 0, sender: "a", receiver: "b")
+        let marker = try Marker(kind: .probe, epoch: 7, nicIndex: 0, sender: "a", receiver: "b")
             .frame(tag: [UInt8](repeating: 1, count: 16), source: .broadcast, destination: .broadcast)
         let tcp = try TCPSegment(
             sourcePort: 1, destinationPort: 2, sequence: 3, acknowledgement: 4, flags: [], payload: [1],

@@ -21,6 +21,12 @@ package final class EpochRunner: Sendable {
         var pieces: [MemberName: Task<Void, Never>] = [:]
         /// What is done with the gate, in order.
         var lane: Task<Void, Never>?
+        var markersWaiting: Set<MarkerBatch> = []
+    }
+
+    private struct MarkerBatch: Hashable {
+        let kind: MarkerKind
+        let senders: Set<MemberName>
     }
 
     private let services: DesktopServices
@@ -79,9 +85,9 @@ package final class EpochRunner: Sendable {
         for action in actions {
             switch action {
             case .prepare(let member): planned.append(member)
-            case .armGates: armGates()
-            case .sendMarkers: offGate("send markers") { try $0.sendMarkers() }
-            case .heedColour: break
+            case .armGates(let mode): armGates(mode)
+            case .heedColour: gate?.heedColour()
+            case .sendMarkers(let kind, let senders): sendMarkers(kind, from: senders)
             case .cut(let name): cut(name)
             case .stopLateLog: gate?.stopLateLog()
             case .releaseGates: releaseGates()
@@ -159,16 +165,19 @@ package final class EpochRunner: Sendable {
         }
         let epochPlan = EpochPlan(
             epoch: plan.epoch.rawValue, key: plan.markerKey, members: gated, peers: peers,
-            holdBudget: .milliseconds(Int64(plan.holdBudget)))
+            holdBudget: .milliseconds(Int64(plan.holdBudget)), colourBudget: .milliseconds(Int64(plan.colourBudget)))
         let gate = try await BlockingWork.run { [gate = services.gate] in try gate.openEpoch(epochPlan) }
         work.withLockedValue { $0.gate = gate }
         Task {
             for await event in gate.events {
                 switch event {
-                case .markerArrived(let sender, let receiver):
-                    feed(.markerArrived(Channel(sender: MemberName(sender), receiver: MemberName(receiver))))
-                case .broken(let fault):
-                    feed(.failed(Failure(.gateBroken, fault.description)))
+                case .markerArrived(let sender, let receiver, let kind, let bleached):
+                    let channel = Channel(sender: MemberName(sender), receiver: MemberName(receiver))
+                    feed(.markerArrived(channel, MarkerKind(kind), bleached: bleached))
+                case .colourArrived(let member):
+                    // Held by the gate; what has the member cut is the marker behind it, which can be believed.
+                    logger.debug("a coloured segment waits", metadata: ["member": "\(member)"])
+                case .broken(let fault): feed(.failed(fault.failure))
                 }
             }
         }
@@ -176,11 +185,21 @@ package final class EpochRunner: Sendable {
 
     // MARK: Arm to release
 
-    private func armGates() {
+    private func armGates(_ mode: SnapshotMode) {
         offGate("arm the gates") { [self] gate in
-            try gate.arm()
+            try gate.arm(GateMode(mode))
             work.withLockedValue { $0.armedAt = WallClock.now() }
             feed(.gatesArmed)
+        }
+    }
+
+    private func sendMarkers(_ kind: MarkerKind, from senders: [MemberName]) {
+        // A repetition that finds its forerunner still waiting is of no use.
+        let batch = MarkerBatch(kind: kind, senders: Set(senders))
+        guard work.withLockedValue({ $0.markersWaiting.insert(batch).inserted }) else { return }
+        offGate("send markers") { [self] gate in
+            work.withLockedValue { _ = $0.markersWaiting.remove(batch) }
+            try gate.sendMarkers(Marker.Kind(kind), from: Set(senders.map(\.rawValue)))
         }
     }
 
@@ -310,19 +329,5 @@ package final class EpochRunner: Sendable {
             return work.gate
         }
         if let gate { Task { try? await BlockingWork.run { gate.close() } } }
-    }
-}
-
-extension GateAttestation {
-    init(_ evidence: GateEvidence) {
-        self.init(
-            member: MemberName(evidence.member), held: evidence.held, heldBeforeCut: evidence.heldBeforeCut,
-            logged: evidence.logged, overflowed: evidence.overflowed, foreignChanges: evidence.foreignChanges,
-            unbroken: evidence.unbroken, watchdogFired: evidence.watchdogFired,
-            packetsOutsideEpoch: evidence.packetsOutsideEpoch,
-            markersMissing: evidence.markersMissing.map {
-                Channel(sender: MemberName($0), receiver: MemberName(evidence.member))
-            },
-            releasedAt: evidence.releasedAt, holdTime: evidence.holdTime)
     }
 }
