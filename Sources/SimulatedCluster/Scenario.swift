@@ -55,12 +55,9 @@ struct Scenario {
                 Write(
                     from: UInt8(from), to: UInt8(to), time: random.span(0, 45_000), datagram: random.chance(300)))
         }
-        faults = []
-        if random.chance(750) {
+        faults = [Self.fault(&random, members: members, hosts: hostCount)]
+        while faults.count < 4, random.chance(300) {
             faults.append(Self.fault(&random, members: members, hosts: hostCount))
-            while faults.count < 4, random.chance(350) {
-                faults.append(Self.fault(&random, members: members, hosts: hostCount))
-            }
         }
     }
 

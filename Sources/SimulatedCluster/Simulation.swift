@@ -20,10 +20,14 @@ package enum Simulation {
 
     /// The smallest schedule found that breaks the same promise as `seed`, as a trace.
     package static func shrunkTrace(seed: UInt64, mutant: Mutant? = nil) -> [String] {
+        shrunk(seed: seed, mutant: mutant).map { trace($0, mutant) } ?? []
+    }
+
+    /// nil when `seed` breaks no promise.
+    static func shrunk(seed: UInt64, mutant: Mutant?) -> Scenario? {
         let scenario = Scenario(seed: seed)
-        guard let invariant = finished(scenario, mutant).violations.first?.invariant else { return [] }
-        let small = scenario.shrunk { finished($0, mutant).violations.contains { $0.invariant == invariant } }
-        return trace(small, mutant)
+        guard let invariant = finished(scenario, mutant).violations.first?.invariant else { return nil }
+        return scenario.shrunk { finished($0, mutant).violations.contains { $0.invariant == invariant } }
     }
 
     private static func trace(_ scenario: Scenario, _ mutant: Mutant?) -> [String] {
@@ -31,7 +35,7 @@ package enum Simulation {
         return scenario.summary + world.trace + world.violations.map { "VIOLATION \($0)" }
     }
 
-    private static func finished(_ scenario: Scenario, _ mutant: Mutant?, tracing: Bool = false) -> World {
+    static func finished(_ scenario: Scenario, _ mutant: Mutant?, tracing: Bool = false) -> World {
         let world = World(scenario, mutant: mutant, tracing: tracing)
         world.run()
         HistoryChecker(world: world).check()
