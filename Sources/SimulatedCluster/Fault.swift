@@ -6,6 +6,10 @@ struct Fault: CustomStringConvertible {
         /// The agent's process does not run for a while.
         case agentFreeze
         case managerCrash
+        /// The manager's process does not run for a while.
+        case managerFreeze
+        /// The guest's processors stand still for a while.
+        case guestFreeze
         case guestDeath
         /// Nothing can be stored any more on this host.
         case diskFull
@@ -21,6 +25,11 @@ struct Fault: CustomStringConvertible {
         case lostAnswer
         /// The control connection is gone; each end notices in its own time.
         case controlBreak
+        /// The network between this host and the manager is cut off for a while, and heals. Each end gives the session
+        /// up in its own time, or does not notice.
+        case controlPartition
+        /// A report of an epoch that was given up earlier arrives only now.
+        case staleReport
         /// This host's data network is cut off for a while.
         case partition
         /// Somebody flushes the packet filter: the gates of this host leak.

@@ -42,6 +42,12 @@ package enum Mutant: String, CaseIterable, Sendable {
     case manifestTooEarly
     /// What was stored of an epoch given up stays in the repository.
     case discardForgotten
+    /// An agent that has lost its manager goes on waiting for it.
+    case managerLossIgnored
+    /// A manager that starts again leaves what its predecessor had not sealed.
+    case restartForgetsToCollect
+    /// The manager does not look to which epoch a report belongs.
+    case staleReportBelieved
     /// The restore writes the logs twice.
     case logReplayedTwice
     /// The restore writes no log.

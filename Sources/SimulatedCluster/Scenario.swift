@@ -53,7 +53,9 @@ struct Scenario {
             let to = (from + 1 + random.index(members - 1)) % members
             writes.append(
                 Write(
-                    from: UInt8(from), to: UInt8(to), time: random.span(0, 45_000), datagram: random.chance(300)))
+                    from: UInt8(from), to: UInt8(to),
+                    time: random.chance(500) ? random.span(8_000, 26_000) : random.span(0, 45_000),
+                    datagram: random.chance(300)))
         }
         faults = [Self.fault(&random, members: members, hosts: hostCount)]
         while faults.count < 4, random.chance(300) {
@@ -61,16 +63,18 @@ struct Scenario {
         }
     }
 
-    /// Kinds with their weights; the sum is 100.
+    /// Kinds with their weights.
     private static let weights: [(Fault.Kind, UInt64)] = [
-        (.agentCrash, 8), (.agentFreeze, 9), (.managerCrash, 5), (.guestDeath, 5), (.diskFull, 5), (.slowImage, 4),
-        (.slowFreeze, 9), (.slowArm, 5), (.lostReport, 5), (.lostAnswer, 3), (.controlBreak, 6), (.partition, 8),
+        (.agentCrash, 10), (.agentFreeze, 9), (.managerCrash, 6), (.managerFreeze, 4), (.guestDeath, 5),
+        (.guestFreeze, 5), (.diskFull, 5), (.slowImage, 4),
+        (.slowFreeze, 9), (.slowArm, 5), (.lostReport, 5), (.lostAnswer, 3), (.controlBreak, 6), (.controlPartition, 8),
+        (.staleReport, 6), (.partition, 8),
         (.foreignChange, 6), (.overflow, 4), (.staleMarkers, 6), (.markerLoss, 6), (.cancel, 2), (.manifestFails, 2),
         (.refusal, 2),
     ]
 
     private static func fault(_ random: inout SimulationRandom, members: Int, hosts: Int) -> Fault {
-        var ticket = random.below(100)
+        var ticket = random.below(weights.reduce(0) { $0 + $1.1 })
         var kind = Fault.Kind.refusal
         for (candidate, weight) in weights {
             if ticket < weight {
@@ -81,14 +85,22 @@ struct Scenario {
         }
         let ofMember =
             switch kind {
-            case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal: true
+            case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze: true
             default: false
             }
         // A partition shorter than a retransmission and one longer than all deadlines are both of interest.
         // Markers of an earlier epoch are of interest while those of this one are awaited.
-        let latest: UInt64 = kind == .staleMarkers ? 20_000 : 45_000
+        // So are faults of the gates while these are closed, and deaths while guests are frozen.
+        let time =
+            switch kind {
+            case .staleMarkers: random.span(7_000, 20_000)
+            case .foreignChange: random.span(10_000, 24_000)
+            case .staleReport: random.span(12_000, 36_000)
+            case .overflow: random.span(7_000, 16_000)
+            default: random.chance(400) ? random.span(12_000, 26_000) : random.span(7_000, 45_000)
+            }
         return Fault(
-            kind: kind, target: random.index(ofMember ? members : hosts), time: random.span(7_000, latest),
+            kind: kind, target: random.index(ofMember ? members : hosts), time: time,
             duration: random.span(1_000, random.chance(300) ? 30_000 : 200_000))
     }
 }

@@ -73,7 +73,7 @@ extension World {
         if members[member].paused {
             members[member].tap.append(index)
         } else {
-            deliver(index)
+            take(index, member)
         }
     }
 
