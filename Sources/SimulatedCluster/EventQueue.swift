@@ -17,6 +17,13 @@ enum Happening {
     case dial(host: UInt8)
     case hello(host: UInt8, session: UInt16)
     case guestResumes(member: UInt8)
+    case restoreCommand(host: UInt8, message: Int32, session: UInt16)
+    case restoreReport(host: UInt8, message: Int32, session: UInt16)
+    case restoreWork(host: UInt8, RestoreWork, member: UInt8, generation: UInt16)
+    case restoreTick
+    case restoreFault(UInt8)
+    case abandonedSend(from: UInt8, to: UInt8)
+    case abandonedArrive(to: UInt8)
     case fault(UInt8)
     case agentRestarts(host: UInt8)
     case managerRestarts
@@ -25,7 +32,8 @@ enum Happening {
     var agent: Int? {
         switch self {
         case .command(let host, _, _), .work(let host, _, _, _), .hostTick(let host), .watchdog(let host, _),
-            .hostNotices(let host, _), .dial(let host):
+            .hostNotices(let host, _), .dial(let host), .restoreCommand(let host, _, _),
+            .restoreWork(let host, _, _, _):
             Int(host)
         default: nil
         }
@@ -34,7 +42,7 @@ enum Happening {
     /// Whether the manager's process must run for this to happen.
     var isManagers: Bool {
         switch self {
-        case .start, .report, .managerTick, .manifest, .managerNotices, .hello: true
+        case .start, .report, .managerTick, .manifest, .managerNotices, .hello, .restoreReport, .restoreTick: true
         default: false
         }
     }

@@ -41,6 +41,10 @@ struct Fault: CustomStringConvertible {
         /// No marker of this member arrives.
         case markerLoss
         case cancel
+        /// The image of a member cannot be loaded.
+        case loadFails
+        case slowLoad
+        case restoreCancel
         case manifestFails
         case refusal
     }
@@ -52,6 +56,26 @@ struct Fault: CustomStringConvertible {
     var duration: UInt64
 
     var description: String { "\(kind.rawValue) of \(target) at \(Instant(time)) for \(Instant(duration))" }
+}
+
+extension Fault.Kind {
+    /// What can go wrong in a restore only.
+    var isOfRestore: Bool {
+        switch self {
+        case .loadFails, .slowLoad, .restoreCancel: true
+        default: false
+        }
+    }
+
+    /// Whether a member is struck, and not a host.
+    var isOfMember: Bool {
+        switch self {
+        case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze,
+            .loadFails, .slowLoad:
+            true
+        default: false
+        }
+    }
 }
 
 /// Nanoseconds, written as milliseconds.

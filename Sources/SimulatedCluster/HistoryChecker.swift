@@ -10,8 +10,6 @@ struct HistoryChecker {
         guard world.manifestListed else { return }
         checkCut()
         checkLogs()
-        var restore = SimulatedRestore(world)
-        restore.run()
     }
 
     /// I3: at the end everything runs and every gate is open. I5: no gate keeps or swallows a packet.

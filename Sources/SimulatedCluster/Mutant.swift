@@ -54,6 +54,16 @@ package enum Mutant: String, CaseIterable, Sendable {
     case replayForgotten
     /// The restore writes the held segments before the late ones.
     case logReplayedOutOfOrder
+    /// A member runs as soon as it is loaded.
+    case startedWhenLoaded
+    /// The fence is lifted as soon as a member is loaded.
+    case fenceLiftedWhenLoaded
+    /// The fence stands, and the members that run are not stopped.
+    case originalLeftRunning
+    /// What was loaded stays when the restore is given up.
+    case loadedLeftOnDiscard
+    /// An agent that starts again leaves what its predecessor had loaded.
+    case loadedLeftOnRecovery
     /// The restore does not fence the abandoned timeline.
     case fenceForgotten
 }

@@ -23,6 +23,10 @@ struct Scenario {
     var drift: [Int64]
     var writes: [Write]
     var faults: [Fault]
+    /// Faults of the restore that follows if there is a snapshot; their times count from its start.
+    var restoreFaults: [Fault]
+    /// The restore may stop the members that run.
+    var replaceRunning: Bool
 
     /// The epoch starts at this instant.
     static let epochStart: UInt64 = 8_000_000
@@ -30,6 +34,9 @@ struct Scenario {
     static let flushBound: UInt64 = 20
     /// In nanoseconds: every deadline used up, one after the other.
     static let longestEpoch: UInt64 = 2_000_000_000
+    /// Deadlines of a restore in milliseconds.
+    static let restoreStep: UInt64 = 300
+    static let restoreLoad: UInt64 = 1_500
     /// Longest pause of a guest, in nanoseconds, not counting time in which its agent does not run.
     static let longestPause: UInt64 = 300_000_000
 
@@ -61,46 +68,9 @@ struct Scenario {
         while faults.count < 4, random.chance(300) {
             faults.append(Self.fault(&random, members: members, hosts: hostCount))
         }
-    }
-
-    /// Kinds with their weights.
-    private static let weights: [(Fault.Kind, UInt64)] = [
-        (.agentCrash, 10), (.agentFreeze, 9), (.managerCrash, 6), (.managerFreeze, 4), (.guestDeath, 5),
-        (.guestFreeze, 5), (.diskFull, 5), (.slowImage, 4),
-        (.slowFreeze, 9), (.slowArm, 5), (.lostReport, 5), (.lostAnswer, 3), (.controlBreak, 6), (.controlPartition, 8),
-        (.staleReport, 6), (.partition, 8),
-        (.foreignChange, 6), (.overflow, 4), (.staleMarkers, 6), (.markerLoss, 6), (.cancel, 2), (.manifestFails, 2),
-        (.refusal, 2),
-    ]
-
-    private static func fault(_ random: inout SimulationRandom, members: Int, hosts: Int) -> Fault {
-        var ticket = random.below(weights.reduce(0) { $0 + $1.1 })
-        var kind = Fault.Kind.refusal
-        for (candidate, weight) in weights {
-            if ticket < weight {
-                kind = candidate
-                break
-            }
-            ticket -= weight
-        }
-        let ofMember =
-            switch kind {
-            case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze: true
-            default: false
-            }
-        // A partition shorter than a retransmission and one longer than all deadlines are both of interest.
-        // Markers of an earlier epoch are of interest while those of this one are awaited.
-        // So are faults of the gates while these are closed, and deaths while guests are frozen.
-        let time =
-            switch kind {
-            case .staleMarkers: random.span(7_000, 20_000)
-            case .foreignChange: random.span(10_000, 24_000)
-            case .staleReport: random.span(12_000, 36_000)
-            case .overflow: random.span(7_000, 16_000)
-            default: random.chance(400) ? random.span(12_000, 26_000) : random.span(7_000, 45_000)
-            }
-        return Fault(
-            kind: kind, target: random.index(ofMember ? members : hosts), time: time,
-            duration: random.span(1_000, random.chance(300) ? 30_000 : 200_000))
+        restoreFaults = []
+        if random.chance(500) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
+        if random.chance(100) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
+        replaceRunning = random.chance(950)
     }
 }

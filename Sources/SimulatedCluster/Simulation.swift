@@ -1,7 +1,10 @@
+import SnapshotProtocol
+
 /// Runs schedules by their seeds.
 package enum Simulation {
     package struct Result: Sendable {
         package let sealed: Bool
+        package let restored: Bool
         package let faults: Int
         package let packets: Int
         package let violations: [Violation]
@@ -10,8 +13,11 @@ package enum Simulation {
     package static func run(seed: UInt64, mutant: Mutant? = nil) -> Result {
         let scenario = Scenario(seed: seed)
         let world = finished(scenario, mutant)
+        var restored = false
+        if case .restored = world.restoring.outcome { restored = true }
         return Result(
-            sealed: world.manifestListed, faults: scenario.faults.count, packets: world.packets.count,
+            sealed: world.manifestListed, restored: restored, faults: scenario.faults.count,
+            packets: world.packets.count,
             violations: world.violations)
     }
 
@@ -39,6 +45,9 @@ package enum Simulation {
         let world = World(scenario, mutant: mutant, tracing: tracing)
         world.run()
         HistoryChecker(world: world).check()
+        guard world.manifestListed, world.violations.isEmpty else { return world }
+        world.restore()
+        RestoreChecker(world: world).check()
         return world
     }
 }

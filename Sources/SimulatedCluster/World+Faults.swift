@@ -5,10 +5,10 @@ extension World {
     func strike(_ fault: Fault) {
         note("FAULT \(fault)")
         let target = fault.target
-        switch fault.kind {
-        case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze:
-            if target < memberCount { strike(member: target, fault) }
-        default: strike(host: target, fault)
+        if !fault.kind.isOfMember {
+            strike(host: target, fault)
+        } else if target < memberCount {
+            strike(member: target, fault)
         }
     }
 
@@ -86,6 +86,7 @@ extension World {
         hosts[host].frozenUntil = 0
         for member in members.indices where members[member].host == host { members[member].generation += 1 }
         open(host, dropping: true)
+        crashRestore(on: host)
         if registered[host] != 0 { managerNotices(host, after: random.span(100, 20_000)) }
         queue.push(.agentRestarts(host: UInt8(host)), at: now + duration)
     }
@@ -95,6 +96,7 @@ extension World {
         hosts[host].agentAlive = true
         note("the agent of d\(host) starts again")
         queue.push(.dial(host: UInt8(host)), at: now + random.span(1_000, 10_000))
+        recoverRestore(on: host)
         guard mutant != .recoveryForgotten else { return }
         for member in members.indices where members[member].host == host { thaw(member) }
     }

@@ -44,6 +44,7 @@ extension World {
         queue.push(.dial(host: UInt8(host)), at: now + random.span(5_000, 60_000))
         guard mutant != .managerLossIgnored else { return }
         tell(host, .managerLost)
+        tellRestore(host, .managerLost)
     }
 
     func dial(_ host: Int) {
@@ -83,16 +84,22 @@ extension World {
             jobSessions[host] = 0
             tellManager(.hostLost(Names.host(host)))
         }
+        if restoring.sessions[host] == session {
+            restoring.sessions[host] = 0
+            tellRestore(.hostLost(Names.host(host)))
+        }
     }
 
     func crashManager(for duration: UInt64) {
         guard managerUp else { return }
         managerUp = false
         jobAlive = false
+        restoring.jobAlive = false
         managerFrozenUntil = 0
         for host in hosts.indices {
             registered[host] = 0
             jobSessions[host] = 0
+            restoring.sessions[host] = 0
             hosts[host].broken = hosts[host].lastSession
             if hosts[host].session != 0 { agentNotices(host, after: random.span(100, 40_000)) }
         }

@@ -47,6 +47,8 @@ final class World {
     var early: [(SnapshotReport, Int)] = []
     var releasedEarly: [Bool]
 
+    var restoring: RestoreState
+
     var violations: [Violation] = []
     private(set) var trace: [String] = []
     let tracing: Bool
@@ -77,6 +79,7 @@ final class World {
         unproven = timerRuns
         registered = Array(repeating: 1, count: scenario.hostCount)
         jobSessions = registered
+        restoring = RestoreState(hostCount: scenario.hostCount)
         releasedEarly = Array(repeating: false, count: scenario.hostCount)
         plan = Names.plan(scenario.placement)
         deadlines.prepare = 200
@@ -97,6 +100,10 @@ final class World {
                 at: write.time)
         }
         for index in scenario.faults.indices { queue.push(.fault(UInt8(index)), at: scenario.faults[index].time) }
+        drain()
+    }
+
+    func drain() {
         while let event = queue.pop() {
             now = event.time
             if let agent = event.what.agent {
@@ -136,6 +143,16 @@ final class World {
         case .dial(let host): dial(Int(host))
         case .hello(let host, let session): welcome(Int(host), session)
         case .guestResumes(let member): resume(Int(member))
+        case .restoreCommand(let host, let message, let session):
+            receiveRestore(Int(message), on: Int(host), session)
+        case .restoreReport(let host, let message, let session):
+            collectRestore(Int(message), from: Int(host), session)
+        case .restoreWork(let host, let work, let member, let generation):
+            complete(work, on: Int(host), member: Int(member), generation: generation)
+        case .restoreTick: tellRestore(.tick)
+        case .restoreFault(let index): strikeRestore(scenario.restoreFaults[Int(index)])
+        case .abandonedSend(let from, let to): sendAbandoned(Int(from), Int(to))
+        case .abandonedArrive(let to): arriveAbandoned(Int(to))
         case .fault(let index): strike(scenario.faults[Int(index)])
         case .agentRestarts(let host): restartAgent(Int(host))
         case .managerRestarts: restartManager()

@@ -14,13 +14,16 @@ struct HistoryTests {
 
     @Test func noHistoryBreaksAPromise() {
         var sealed = 0
+        var restored = 0
         for seed in UInt64(1)...2_000 {
             let result = Simulation.run(seed: seed)
             if result.sealed { sealed += 1 }
+            if result.restored { restored += 1 }
             if let violation = result.violations.first { Issue.record("seed \(seed): \(violation)") }
         }
         // Histories in which nothing is ever sealed would prove nothing.
         #expect(sealed > 600)
+        #expect(restored > 400)
     }
 
     @Test func everyHistoryHasFourMembersTrafficAndAFault() {
@@ -34,7 +37,11 @@ struct HistoryTests {
 
     @Test func everyKindOfFaultIsAmongThem() {
         var missing = Set(Fault.Kind.allCases)
-        for seed in UInt64(1)...2_000 { missing.subtract(Scenario(seed: seed).faults.map(\.kind)) }
+        for seed in UInt64(1)...2_000 {
+            let scenario = Scenario(seed: seed)
+            missing.subtract(scenario.faults.map(\.kind))
+            missing.subtract(scenario.restoreFaults.map(\.kind))
+        }
         #expect(missing.isEmpty)
     }
 }

@@ -20,7 +20,9 @@ struct SimulateToolTests {
     @Test func endsWithTheCountAndTheRateWhenNoPromiseIsBroken() throws {
         let (status, output) = try run("run", "--schedules", "50", "--seed", "7")
         #expect(status == 0)
-        #expect(output.contains(#/^50 schedules, 50 with faults, \d+ sealed, 0 violations, \d+ per second\n$/#))
+        #expect(
+            output.contains(
+                #/^50 schedules, 50 with faults, \d+ sealed, \d+ restored, 0 violations, \d+ per second\n$/#))
     }
 
     @Test func endsWithOneAndAShrunkHistoryWhenAPromiseIsBroken() throws {
@@ -30,7 +32,9 @@ struct SimulateToolTests {
         #expect(lines.first?.contains(#/^seed \d+: I\d: /#) == true)
         #expect(lines.contains { $0.hasPrefix("The shortest history found from seed ") })
         #expect(lines.contains { $0.hasPrefix("  VIOLATION I") })
-        #expect(lines.last?.contains(#/^60 schedules, 60 with faults, \d+ sealed, [1-9]\d* violations, /#) == true)
+        #expect(
+            lines.last?.contains(#/^60 schedules, 60 with faults, \d+ sealed, \d+ restored, [1-9]\d* violations, /#)
+                == true)
     }
 
     @Test func refusesAnUnknownDefect() throws {
