@@ -21,6 +21,8 @@ struct Fault: CustomStringConvertible {
         case slowArm
         /// One report of this host never arrives, though the connection stays.
         case lostReport
+        /// One report of this host arrives twice, the second time late.
+        case doubledReport
         /// The hypervisor never says that the image is stored.
         case lostAnswer
         /// The control connection is gone; each end notices in its own time.

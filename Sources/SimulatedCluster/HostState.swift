@@ -37,6 +37,7 @@ struct HostState {
     /// What goes wrong here.
     var diskFull = false
     var losesReport = false
+    var doublesReport = false
     var slowArm: UInt64 = 0
     /// In order on the connection.
     var lastCommand: UInt64 = 0
@@ -66,6 +67,8 @@ struct MemberState {
     var heldInAll: UInt64 = 0
     var overflowed: UInt64 = 0
     var queueBroken = false
+    /// A rule sends its packets into a queue that nobody reads.
+    var deaf = false
     /// Step of the cut; 0 before it.
     var cut: UInt32 = 0
     var logsLate = false

@@ -35,6 +35,8 @@ package enum Mutant: String, CaseIterable, Sendable {
     /// What the gate held is dropped when the epoch is given up.
     case heldDroppedOnAbort
     case gateLeftClosedOnAbort
+    /// A host's first rule stays when its gates open, and what it takes goes nowhere.
+    case ruleLeftBehind
     case guestLeftPausedOnAbort
     /// An agent that starts again does not wake the guests that it had frozen.
     case recoveryForgotten

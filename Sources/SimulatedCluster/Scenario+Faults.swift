@@ -4,14 +4,16 @@ extension Scenario {
     private static let weights: [(Fault.Kind, UInt64)] = [
         (.agentCrash, 10), (.agentFreeze, 9), (.managerCrash, 6), (.managerFreeze, 4), (.guestDeath, 5),
         (.guestFreeze, 5), (.diskFull, 5), (.slowImage, 4), (.slowFreeze, 9), (.slowArm, 6), (.lostReport, 5),
-        (.lostAnswer, 3), (.controlBreak, 6), (.controlPartition, 8), (.staleReport, 6), (.partition, 8),
+        (.doubledReport, 4), (.lostAnswer, 3), (.controlBreak, 6), (.controlPartition, 8), (.staleReport, 6),
+        (.partition, 8),
         (.foreignChange, 6), (.overflow, 4), (.staleMarkers, 6), (.markerLoss, 6), (.cancel, 2), (.manifestFails, 2),
         (.refusal, 2),
     ]
     private static let total = weights.reduce(0) { $0 + $1.1 }
     private static let restoreWeights: [(Fault.Kind, UInt64)] = [
         (.agentCrash, 16), (.agentFreeze, 12), (.managerCrash, 12), (.managerFreeze, 8), (.controlBreak, 12),
-        (.controlPartition, 12), (.lostReport, 8), (.loadFails, 10), (.slowLoad, 6), (.restoreCancel, 4),
+        (.controlPartition, 12), (.lostReport, 8), (.doubledReport, 6), (.loadFails, 10), (.slowLoad, 6),
+        (.restoreCancel, 4),
     ]
     private static let restoreTotal = restoreWeights.reduce(0) { $0 + $1.1 }
 
@@ -23,7 +25,7 @@ extension Scenario {
             switch kind {
             case .staleMarkers: random.span(7_000, 20_000)
             case .foreignChange: random.span(10_000, 24_000)
-            case .staleReport: random.span(12_000, 36_000)
+            case .staleReport: random.span(14_000, 32_000)
             case .overflow: random.span(7_000, 16_000)
             case .slowArm: random.span(5_000, 10_000)
             default: random.chance(400) ? random.span(12_000, 26_000) : random.span(7_000, 45_000)

@@ -193,6 +193,9 @@ extension World {
         let arrival = controlArrival(host, after: hosts[host].lastReport)
         hosts[host].lastReport = arrival
         post(report, of: plan.epoch, from: host, session, at: arrival)
+        guard hosts[host].doublesReport else { return }
+        hosts[host].doublesReport = false
+        post(report, of: plan.epoch, from: host, session, at: arrival + random.span(100, 40_000))
     }
 
     func post(_ report: SnapshotReport, of epoch: Epoch, from host: Int, _ session: UInt16, at time: UInt64) {

@@ -40,6 +40,7 @@ extension World {
         case .diskFull: hosts[host].diskFull = true
         case .slowArm: hosts[host].slowArm = fault.duration
         case .lostReport: hosts[host].losesReport = true
+        case .doubledReport: hosts[host].doublesReport = true
         case .controlBreak: breakSession(host)
         case .partition: hosts[host].cutOff = (now, now + fault.duration)
         case .foreignChange:

@@ -154,9 +154,12 @@ extension World {
         let arrival = controlArrival(host, after: hosts[host].lastReport)
         hosts[host].lastReport = arrival
         restoring.reports.append(report)
-        queue.push(
-            .restoreReport(host: UInt8(host), message: Int32(restoring.reports.count - 1), session: session),
-            at: arrival)
+        let happening = Happening.restoreReport(
+            host: UInt8(host), message: Int32(restoring.reports.count - 1), session: session)
+        queue.push(happening, at: arrival)
+        guard hosts[host].doublesReport else { return }
+        hosts[host].doublesReport = false
+        queue.push(happening, at: arrival + random.span(100, 100_000))
     }
 
     // MARK: Death and recovery
