@@ -55,7 +55,10 @@ extension World {
             collectGarbage()
         case .finished(let outcome):
             self.outcome = outcome
-            note("manager: \(outcome)")
+            switch outcome {
+            case .sealed: note("manager: the snapshot is sealed")
+            case .aborted(let failure): note("manager: the epoch is given up: \(failure)")
+            }
         }
     }
 
