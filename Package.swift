@@ -175,6 +175,9 @@ let package = Package(
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulatedClusterTests", dependencies: ["SimulatedCluster", "holdfast-simulate"],
+            swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),

@@ -5,15 +5,25 @@ enum Happening {
     case datagram(from: UInt8, to: UInt8)
     case retransmit(from: UInt8, to: UInt8, una: UInt16)
     case arrive(packet: Int32)
-    case command(host: UInt8, message: Int32)
-    case report(host: UInt8, message: Int32)
+    case command(host: UInt8, message: Int32, session: UInt16)
+    case report(host: UInt8, message: Int32, session: UInt16)
     case work(host: UInt8, Work, member: UInt8, generation: UInt16)
     case hostTick(host: UInt8)
     case managerTick
     case watchdog(host: UInt8, generation: UInt16)
     case manifest
-    case managerNotices(host: UInt8)
-    case hostNotices(host: UInt8)
+    case managerNotices(host: UInt8, session: UInt16)
+    case hostNotices(host: UInt8, session: UInt16)
+    case dial(host: UInt8)
+    case hello(host: UInt8, session: UInt16)
+    case guestResumes(member: UInt8)
+    case restoreCommand(host: UInt8, message: Int32, session: UInt16)
+    case restoreReport(host: UInt8, message: Int32, session: UInt16)
+    case restoreWork(host: UInt8, RestoreWork, member: UInt8, generation: UInt16)
+    case restoreTick
+    case restoreFault(UInt8)
+    case abandonedSend(from: UInt8, to: UInt8)
+    case abandonedArrive(to: UInt8)
     case fault(UInt8)
     case agentRestarts(host: UInt8)
     case managerRestarts
@@ -21,10 +31,19 @@ enum Happening {
     /// The agent whose process must run for this to happen.
     var agent: Int? {
         switch self {
-        case .command(let host, _), .work(let host, _, _, _), .hostTick(let host), .watchdog(let host, _),
-            .hostNotices(let host):
+        case .command(let host, _, _), .work(let host, _, _, _), .hostTick(let host), .watchdog(let host, _),
+            .hostNotices(let host, _), .dial(let host), .restoreCommand(let host, _, _),
+            .restoreWork(let host, _, _, _):
             Int(host)
         default: nil
+        }
+    }
+
+    /// Whether the manager's process must run for this to happen.
+    var isManagers: Bool {
+        switch self {
+        case .start, .report, .managerTick, .manifest, .managerNotices, .hello, .restoreReport, .restoreTick: true
+        default: false
         }
     }
 }

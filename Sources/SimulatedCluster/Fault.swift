@@ -6,6 +6,10 @@ struct Fault: CustomStringConvertible {
         /// The agent's process does not run for a while.
         case agentFreeze
         case managerCrash
+        /// The manager's process does not run for a while.
+        case managerFreeze
+        /// The guest's processors stand still for a while.
+        case guestFreeze
         case guestDeath
         /// Nothing can be stored any more on this host.
         case diskFull
@@ -17,10 +21,17 @@ struct Fault: CustomStringConvertible {
         case slowArm
         /// One report of this host never arrives, though the connection stays.
         case lostReport
+        /// One report of this host arrives twice, the second time late.
+        case doubledReport
         /// The hypervisor never says that the image is stored.
         case lostAnswer
         /// The control connection is gone; each end notices in its own time.
         case controlBreak
+        /// The network between this host and the manager is cut off for a while, and heals. Each end gives the session
+        /// up in its own time, or does not notice.
+        case controlPartition
+        /// A report of an epoch that was given up earlier arrives only now.
+        case staleReport
         /// This host's data network is cut off for a while.
         case partition
         /// Somebody flushes the packet filter: the gates of this host leak.
@@ -32,6 +43,10 @@ struct Fault: CustomStringConvertible {
         /// No marker of this member arrives.
         case markerLoss
         case cancel
+        /// The image of a member cannot be loaded.
+        case loadFails
+        case slowLoad
+        case restoreCancel
         case manifestFails
         case refusal
     }
@@ -43,6 +58,26 @@ struct Fault: CustomStringConvertible {
     var duration: UInt64
 
     var description: String { "\(kind.rawValue) of \(target) at \(Instant(time)) for \(Instant(duration))" }
+}
+
+extension Fault.Kind {
+    /// What can go wrong in a restore only.
+    var isOfRestore: Bool {
+        switch self {
+        case .loadFails, .slowLoad, .restoreCancel: true
+        default: false
+        }
+    }
+
+    /// Whether a member is struck, and not a host.
+    var isOfMember: Bool {
+        switch self {
+        case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze,
+            .loadFails, .slowLoad:
+            true
+        default: false
+        }
+    }
 }
 
 /// Nanoseconds, written as milliseconds.

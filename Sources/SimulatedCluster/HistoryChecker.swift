@@ -10,8 +10,6 @@ struct HistoryChecker {
         guard world.manifestListed else { return }
         checkCut()
         checkLogs()
-        var restore = SimulatedRestore(world)
-        restore.run()
     }
 
     /// I3: at the end everything runs and every gate is open. I5: no gate keeps or swallows a packet.
@@ -25,14 +23,34 @@ struct HistoryChecker {
                 world.violate(.nothingFrozen, "the machine of d\(host) never ends: \(phase.rawValue)")
             }
         }
-        if world.managerAlive, world.outcome == nil {
+        if world.jobAlive, world.outcome == nil {
             world.violate(.nothingFrozen, "the manager never ends: \(world.coordinator.phase.rawValue)")
         }
+        for host in world.hosts.indices where world.registered[host] != world.hosts[host].session {
+            world.violate(.nothingFrozen, "d\(host) and the manager do not find each other again")
+        }
+        checkOriginals()
         for index in world.packets.indices {
             let packet = world.packets[index]
             if packet.held { world.violate(.openForTraffic, "\(world.describe(Int32(index))) never leaves its gate") }
             if packet.arrived != 0, packet.delivered == 0, world.members[Int(packet.to)].alive {
                 world.violate(.openForTraffic, "\(world.describe(Int32(index))) arrives and is never delivered")
+            }
+        }
+    }
+
+    /// Whatever became of the epoch, the connections of the guests that live come to their end by themselves.
+    private func checkOriginals() {
+        for sender in world.members.indices where world.members[sender].alive {
+            for receiver in world.members.indices where receiver != sender && world.members[receiver].alive {
+                let stream = world.streams[sender * world.memberCount + receiver]
+                let name = "m\(sender)>m\(receiver)"
+                if stream.next != stream.written || stream.ahead != 0 {
+                    world.violate(
+                        .openForTraffic, "\(name): \(stream.next) of \(stream.written) segments reach the application")
+                } else if stream.acknowledged != stream.written {
+                    world.violate(.openForTraffic, "\(name): the sender never hears that all has arrived")
+                }
             }
         }
     }
@@ -46,7 +64,7 @@ struct HistoryChecker {
             }
             if case .aborted = world.outcome { world.violate(.allOrNothing, "listed though the epoch was aborted") }
         } else {
-            if stored > 0, world.outcome != nil || !world.managerAlive {
+            if stored > 0, world.outcome != nil || !world.jobAlive {
                 world.violate(.allOrNothing, "\(stored) members' parts remain of an epoch that is not listed")
             }
             if case .sealed = world.outcome { world.violate(.allOrNothing, "sealed though nothing is listed") }

@@ -5,8 +5,15 @@ struct HostState {
     /// nil: no agent runs, or it has dropped the machine after `end`.
     var participant: SnapshotParticipant?
     var agentAlive = true
-    /// The control connection stands, as far as messages pass.
-    var linked = true
+    /// The agent's open session with the manager; 0 for none.
+    var session: UInt16 = 1
+    var lastSession: UInt16 = 1
+    /// Sessions up to this one carry nothing more.
+    var broken: UInt16 = 0
+    /// Until then nothing passes between this host and the manager.
+    var controlCut: UInt64 = 0
+    /// The session through which the epoch's machine reports.
+    var epochSession: UInt16 = 1
     var frozenUntil: UInt64 = 0
     /// Time in all for which no agent could act.
     var idleFor: UInt64 = 0
@@ -30,6 +37,7 @@ struct HostState {
     /// What goes wrong here.
     var diskFull = false
     var losesReport = false
+    var doublesReport = false
     var slowArm: UInt64 = 0
     /// In order on the connection.
     var lastCommand: UInt64 = 0
@@ -59,12 +67,18 @@ struct MemberState {
     var heldInAll: UInt64 = 0
     var overflowed: UInt64 = 0
     var queueBroken = false
+    /// A rule sends its packets into a queue that nobody reads.
+    var deaf = false
     /// Step of the cut; 0 before it.
     var cut: UInt32 = 0
     var logsLate = false
     /// The channel log: what was held before the place, and what came late.
     var heldLog: [Int32] = []
     var lateLog: [Int32] = []
+    /// The guest's processors stand still until then.
+    var stalledUntil: UInt64 = 0
+    /// What the guest has in its memory and has not yet looked at.
+    var ring: [Int32] = []
     /// What waits for the guest while it is paused.
     var tap: [Int32] = []
     var deferred: [Happening] = []

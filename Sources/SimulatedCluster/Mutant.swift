@@ -35,6 +35,8 @@ package enum Mutant: String, CaseIterable, Sendable {
     /// What the gate held is dropped when the epoch is given up.
     case heldDroppedOnAbort
     case gateLeftClosedOnAbort
+    /// A host's first rule stays when its gates open, and what it takes goes nowhere.
+    case ruleLeftBehind
     case guestLeftPausedOnAbort
     /// An agent that starts again does not wake the guests that it had frozen.
     case recoveryForgotten
@@ -42,12 +44,28 @@ package enum Mutant: String, CaseIterable, Sendable {
     case manifestTooEarly
     /// What was stored of an epoch given up stays in the repository.
     case discardForgotten
+    /// An agent that has lost its manager goes on waiting for it.
+    case managerLossIgnored
+    /// A manager that starts again leaves what its predecessor had not sealed.
+    case restartForgetsToCollect
+    /// The manager does not look to which epoch a report belongs.
+    case staleReportBelieved
     /// The restore writes the logs twice.
     case logReplayedTwice
     /// The restore writes no log.
     case replayForgotten
     /// The restore writes the held segments before the late ones.
     case logReplayedOutOfOrder
+    /// A member runs as soon as it is loaded.
+    case startedWhenLoaded
+    /// The fence is lifted as soon as a member is loaded.
+    case fenceLiftedWhenLoaded
+    /// The fence stands, and the members that run are not stopped.
+    case originalLeftRunning
+    /// What was loaded stays when the restore is given up.
+    case loadedLeftOnDiscard
+    /// An agent that starts again leaves what its predecessor had loaded.
+    case loadedLeftOnRecovery
     /// The restore does not fence the abandoned timeline.
     case fenceForgotten
 }

@@ -23,6 +23,7 @@ extension Scenario {
             candidates.append(copy)
         }
         for index in faults.indices { offer { $0.faults.remove(at: index) } }
+        for index in restoreFaults.indices { offer { $0.restoreFaults.remove(at: index) } }
         if loss > 0 { offer { $0.loss = 0 } }
         if duplication > 0 { offer { $0.duplication = 0 } }
         if !fifo { offer { $0.fifo = true } }
@@ -31,7 +32,8 @@ extension Scenario {
             offer {
                 $0.placement.removeLast()
                 $0.writes.removeAll { $0.from == last || $0.to == last }
-                $0.faults.removeAll { $0.target == Int(last) }
+                $0.faults.removeAll { $0.kind.isOfMember && $0.target == Int(last) }
+                $0.restoreFaults.removeAll { $0.kind.isOfMember && $0.target == Int(last) }
             }
         }
         var chunk = writes.count / 2
@@ -55,6 +57,7 @@ extension Scenario {
                 + "delay to \(delay)us; \(writes.count) writes",
         ]
         lines += faults.map { "fault: \($0)" }
+        lines += restoreFaults.map { "fault of the restore: \($0)" }
         return lines
     }
 }

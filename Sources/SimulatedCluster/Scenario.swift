@@ -23,6 +23,10 @@ struct Scenario {
     var drift: [Int64]
     var writes: [Write]
     var faults: [Fault]
+    /// Faults of the restore that follows if there is a snapshot; their times count from its start.
+    var restoreFaults: [Fault]
+    /// The restore may stop the members that run.
+    var replaceRunning: Bool
 
     /// The epoch starts at this instant.
     static let epochStart: UInt64 = 8_000_000
@@ -30,6 +34,9 @@ struct Scenario {
     static let flushBound: UInt64 = 20
     /// In nanoseconds: every deadline used up, one after the other.
     static let longestEpoch: UInt64 = 2_000_000_000
+    /// Deadlines of a restore in milliseconds.
+    static let restoreStep: UInt64 = 300
+    static let restoreLoad: UInt64 = 1_500
     /// Longest pause of a guest, in nanoseconds, not counting time in which its agent does not run.
     static let longestPause: UInt64 = 300_000_000
 
@@ -53,45 +60,17 @@ struct Scenario {
             let to = (from + 1 + random.index(members - 1)) % members
             writes.append(
                 Write(
-                    from: UInt8(from), to: UInt8(to), time: random.span(0, 45_000), datagram: random.chance(300)))
+                    from: UInt8(from), to: UInt8(to),
+                    time: random.chance(500) ? random.span(8_000, 26_000) : random.span(0, 45_000),
+                    datagram: random.chance(300)))
         }
-        faults = []
-        if random.chance(750) {
+        faults = [Self.fault(&random, members: members, hosts: hostCount)]
+        while faults.count < 4, random.chance(300) {
             faults.append(Self.fault(&random, members: members, hosts: hostCount))
-            while faults.count < 4, random.chance(350) {
-                faults.append(Self.fault(&random, members: members, hosts: hostCount))
-            }
         }
-    }
-
-    /// Kinds with their weights; the sum is 100.
-    private static let weights: [(Fault.Kind, UInt64)] = [
-        (.agentCrash, 8), (.agentFreeze, 9), (.managerCrash, 5), (.guestDeath, 5), (.diskFull, 5), (.slowImage, 4),
-        (.slowFreeze, 9), (.slowArm, 5), (.lostReport, 5), (.lostAnswer, 3), (.controlBreak, 6), (.partition, 8),
-        (.foreignChange, 6), (.overflow, 4), (.staleMarkers, 6), (.markerLoss, 6), (.cancel, 2), (.manifestFails, 2),
-        (.refusal, 2),
-    ]
-
-    private static func fault(_ random: inout SimulationRandom, members: Int, hosts: Int) -> Fault {
-        var ticket = random.below(100)
-        var kind = Fault.Kind.refusal
-        for (candidate, weight) in weights {
-            if ticket < weight {
-                kind = candidate
-                break
-            }
-            ticket -= weight
-        }
-        let ofMember =
-            switch kind {
-            case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal: true
-            default: false
-            }
-        // A partition shorter than a retransmission and one longer than all deadlines are both of interest.
-        // Markers of an earlier epoch are of interest while those of this one are awaited.
-        let latest: UInt64 = kind == .staleMarkers ? 20_000 : 45_000
-        return Fault(
-            kind: kind, target: random.index(ofMember ? members : hosts), time: random.span(7_000, latest),
-            duration: random.span(1_000, random.chance(300) ? 30_000 : 200_000))
+        restoreFaults = []
+        if random.chance(500) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
+        if random.chance(100) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
+        replaceRunning = random.chance(950)
     }
 }

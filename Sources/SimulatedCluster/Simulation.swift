@@ -1,7 +1,10 @@
+import SnapshotProtocol
+
 /// Runs schedules by their seeds.
 package enum Simulation {
     package struct Result: Sendable {
         package let sealed: Bool
+        package let restored: Bool
         package let faults: Int
         package let packets: Int
         package let violations: [Violation]
@@ -10,8 +13,11 @@ package enum Simulation {
     package static func run(seed: UInt64, mutant: Mutant? = nil) -> Result {
         let scenario = Scenario(seed: seed)
         let world = finished(scenario, mutant)
+        var restored = false
+        if case .restored = world.restoring.outcome { restored = true }
         return Result(
-            sealed: world.manifestListed, faults: scenario.faults.count, packets: world.packets.count,
+            sealed: world.manifestListed, restored: restored, faults: scenario.faults.count,
+            packets: world.packets.count,
             violations: world.violations)
     }
 
@@ -20,10 +26,14 @@ package enum Simulation {
 
     /// The smallest schedule found that breaks the same promise as `seed`, as a trace.
     package static func shrunkTrace(seed: UInt64, mutant: Mutant? = nil) -> [String] {
+        shrunk(seed: seed, mutant: mutant).map { trace($0, mutant) } ?? []
+    }
+
+    /// nil when `seed` breaks no promise.
+    static func shrunk(seed: UInt64, mutant: Mutant?) -> Scenario? {
         let scenario = Scenario(seed: seed)
-        guard let invariant = finished(scenario, mutant).violations.first?.invariant else { return [] }
-        let small = scenario.shrunk { finished($0, mutant).violations.contains { $0.invariant == invariant } }
-        return trace(small, mutant)
+        guard let invariant = finished(scenario, mutant).violations.first?.invariant else { return nil }
+        return scenario.shrunk { finished($0, mutant).violations.contains { $0.invariant == invariant } }
     }
 
     private static func trace(_ scenario: Scenario, _ mutant: Mutant?) -> [String] {
@@ -31,10 +41,13 @@ package enum Simulation {
         return scenario.summary + world.trace + world.violations.map { "VIOLATION \($0)" }
     }
 
-    private static func finished(_ scenario: Scenario, _ mutant: Mutant?, tracing: Bool = false) -> World {
+    static func finished(_ scenario: Scenario, _ mutant: Mutant?, tracing: Bool = false) -> World {
         let world = World(scenario, mutant: mutant, tracing: tracing)
         world.run()
         HistoryChecker(world: world).check()
+        guard world.manifestListed, world.violations.isEmpty else { return world }
+        world.restore()
+        RestoreChecker(world: world).check()
         return world
     }
 }

@@ -8,11 +8,14 @@ extension World {
         for action in actions { perform(action, on: host) }
     }
 
-    func receive(_ command: SnapshotCommand, on host: Int) {
-        guard hosts[host].linked else { return }
+    func receive(_ command: SnapshotCommand, on host: Int, _ session: UInt16) {
+        guard hosts[host].session == session, session > hosts[host].broken else { return }
         note("d\(host) is told to \(command.name)")
-        if case .flush = command {
-            queue.push(.hostTick(host: UInt8(host)), at: now + hosts[host].span(Scenario.flushBound))
+        switch command {
+        case .prepare: hosts[host].epochSession = session
+        case .flush: queue.push(.hostTick(host: UInt8(host)), at: now + hosts[host].span(Scenario.flushBound))
+        case .abort where hosts[host].participant == nil: send(.aborted, from: host, session)
+        default: break
         }
         tell(host, .command(command))
     }
@@ -39,7 +42,7 @@ extension World {
             members[member].generation += 1
             members[member].lane = 0
             work(.abandoned, member, after: random.span(200, 1_500))
-        case .report(let report): send(report, from: host)
+        case .report(let report): send(report, from: host, hosts[host].epochSession)
         case .end: end(host)
         }
     }
@@ -178,18 +181,26 @@ extension World {
         }
     }
 
-    private func send(_ report: SnapshotReport, from host: Int) {
+    private func send(_ report: SnapshotReport, from host: Int, _ session: UInt16) {
         var report = report
         if mutant == .missingMarkersHidden, case .flushed = report { report = .flushed(missing: []) }
-        guard hosts[host].linked else { return }
+        // A session that the agent has closed takes nothing more.
+        guard session == hosts[host].session, session > hosts[host].broken else { return }
         if hosts[host].losesReport {
             hosts[host].losesReport = false
             note("a report of d\(host) is lost: \(report)")
             return
         }
-        let arrival = max(hosts[host].lastReport + 1, now + random.span(80, 1_500))
+        let arrival = controlArrival(host, after: hosts[host].lastReport)
         hosts[host].lastReport = arrival
-        reports.append(report)
-        queue.push(.report(host: UInt8(host), message: Int32(reports.count - 1)), at: arrival)
+        post(report, of: plan.epoch, from: host, session, at: arrival)
+        guard hosts[host].doublesReport else { return }
+        hosts[host].doublesReport = false
+        post(report, of: plan.epoch, from: host, session, at: arrival + random.span(100, 40_000))
+    }
+
+    func post(_ report: SnapshotReport, of epoch: Epoch, from host: Int, _ session: UInt16, at time: UInt64) {
+        reports.append((report, epoch))
+        queue.push(.report(host: UInt8(host), message: Int32(reports.count - 1), session: session), at: time)
     }
 }

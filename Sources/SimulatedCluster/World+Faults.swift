@@ -5,10 +5,10 @@ extension World {
     func strike(_ fault: Fault) {
         note("FAULT \(fault)")
         let target = fault.target
-        switch fault.kind {
-        case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal:
-            if target < memberCount { strike(member: target, fault) }
-        default: strike(host: target, fault)
+        if !fault.kind.isOfMember {
+            strike(host: target, fault)
+        } else if target < memberCount {
+            strike(member: target, fault)
         }
     }
 
@@ -20,6 +20,9 @@ extension World {
         case .lostAnswer: members[member].losesAnswer = true
         case .overflow: members[member].queueBroken = true
         case .markerLoss: members[member].losesMarkers = true
+        case .guestFreeze:
+            members[member].stalledUntil = max(members[member].stalledUntil, now + fault.duration)
+            queue.push(.guestResumes(member: UInt8(member)), at: members[member].stalledUntil)
         default: members[member].refuses = true
         }
     }
@@ -30,16 +33,15 @@ extension World {
         case .agentFreeze:
             hosts[host].frozenUntil = max(hosts[host].frozenUntil, now + fault.duration)
             hosts[host].idleFor += fault.duration
-        case .managerCrash:
-            managerAlive = false
-            for host in hosts.indices { sever(host) }
-            queue.push(.managerRestarts, at: now + fault.duration)
+        case .managerCrash: crashManager(for: fault.duration)
+        case .managerFreeze: managerFrozenUntil = max(managerFrozenUntil, now + fault.duration)
+        case .controlPartition: cutControl(host, for: fault.duration)
+        case .staleReport: postStaleReport(host, fault)
         case .diskFull: hosts[host].diskFull = true
         case .slowArm: hosts[host].slowArm = fault.duration
         case .lostReport: hosts[host].losesReport = true
-        case .controlBreak:
-            sever(host)
-            queue.push(.managerNotices(host: UInt8(host)), at: now + random.span(100, 40_000))
+        case .doubledReport: hosts[host].doublesReport = true
+        case .controlBreak: breakSession(host)
         case .partition: hosts[host].cutOff = (now, now + fault.duration)
         case .foreignChange:
             if hosts[host].gateClosed {
@@ -62,23 +64,31 @@ extension World {
         }
     }
 
-    private func sever(_ host: Int) {
-        guard hosts[host].linked else { return }
-        hosts[host].linked = false
-        queue.push(.hostNotices(host: UInt8(host)), at: now + random.span(100, 40_000))
+    /// A report of an epoch that was given up earlier was kept by the network and arrives only now.
+    private func postStaleReport(_ host: Int, _ fault: Fault) {
+        let here = members.indices.filter { members[$0].host == host }.map { Names.member($0) }
+        let report: SnapshotReport =
+            switch fault.duration / 1_000 % 4 {
+            case 0: .armed
+            case 1: .released(here.map { GateAttestation(member: $0, releasedAt: hosts[host].local(now)) })
+            default: .saved(here.map { StoredMember(member: $0, parts: [], savedAt: 0, requirements: [:]) })
+            }
+        post(report, of: Epoch(1), from: host, registered[host], at: now)
     }
 
     private func crashAgent(_ host: Int, for duration: UInt64) {
         guard hosts[host].agentAlive else { return }
         hosts[host].agentAlive = false
         hosts[host].participant = nil
-        hosts[host].linked = false
+        hosts[host].session = 0
+        hosts[host].broken = hosts[host].lastSession
         hosts[host].boot += 1
         hosts[host].idleFor += duration
         hosts[host].frozenUntil = 0
         for member in members.indices where members[member].host == host { members[member].generation += 1 }
         open(host, dropping: true)
-        queue.push(.managerNotices(host: UInt8(host)), at: now + random.span(100, 20_000))
+        crashRestore(on: host)
+        if registered[host] != 0 { managerNotices(host, after: random.span(100, 20_000)) }
         queue.push(.agentRestarts(host: UInt8(host)), at: now + duration)
     }
 
@@ -86,6 +96,8 @@ extension World {
     func restartAgent(_ host: Int) {
         hosts[host].agentAlive = true
         note("the agent of d\(host) starts again")
+        queue.push(.dial(host: UInt8(host)), at: now + random.span(1_000, 10_000))
+        recoverRestore(on: host)
         guard mutant != .recoveryForgotten else { return }
         for member in members.indices where members[member].host == host { thaw(member) }
     }

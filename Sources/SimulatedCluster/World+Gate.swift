@@ -60,6 +60,9 @@ extension World {
         if now - hosts[host].armedAt > longest {
             violate(.nothingFrozen, "d\(host) held for \(Instant(now - hosts[host].armedAt))")
         }
+        if mutant == .ruleLeftBehind, let first = members.firstIndex(where: { $0.host == host }) {
+            members[first].deaf = true
+        }
         for member in members.indices where members[member].host == host {
             members[member].gated = false
             if mutant == .wholeQueueLogged { members[member].heldLog = members[member].held }

@@ -26,7 +26,7 @@ extension World {
             attempts[pair] = 0
         } else {
             attempts[pair] += 1
-            guard attempts[pair] < 9 else { return }
+            guard attempts[pair] < 12 else { return }
             emit(from, to, .data, streams[pair].acknowledged)
         }
         startTimer(pair, after: 60_000_000 << UInt64(min(attempts[pair], 3)))
@@ -62,6 +62,15 @@ extension World {
             images[into].next = streams[into].next
             images[into].ahead = streams[into].ahead
         }
+        // The image holds what the guest has in its memory, and the restored guest looks at it.
+        for index in members[member].ring {
+            let packet = packets[Int(index)]
+            switch packet.kind {
+            case .data: _ = images[Int(packet.from) * memberCount + member].receive(packet.number)
+            case .ack: images[member * memberCount + Int(packet.from)].acknowledge(packet.number)
+            default: break
+            }
+        }
     }
 
     func thaw(_ member: Int) {
@@ -74,13 +83,38 @@ extension World {
         guard members[member].alive else { return }
         let waiting = members[member].tap
         members[member].tap = []
-        for packet in waiting { deliver(packet) }
+        if members[member].stalledUntil <= now { empty(member) }
+        for packet in waiting { take(packet, member) }
         for what in members[member].deferred { queue.push(what, at: now + random.span(1, 40)) }
         members[member].deferred = []
     }
 
+    /// A packet enters the memory of a guest that is not paused. One whose processors stand still looks at it later.
+    func take(_ index: Int32, _ member: Int) {
+        guard members[member].stalledUntil > now else { return deliver(index) }
+        if packets[Int(index)].delivered == 0 { packets[Int(index)].delivered = nextStep() }
+        note("\(describe(index)) waits in the memory of m\(member)")
+        members[member].ring.append(index)
+    }
+
+    func resume(_ member: Int) {
+        guard !members[member].paused, members[member].stalledUntil <= now else { return }
+        empty(member)
+    }
+
+    private func empty(_ member: Int) {
+        guard members[member].alive else { return }
+        let waiting = members[member].ring
+        members[member].ring = []
+        for packet in waiting { deliver(packet) }
+    }
+
     private func canRun(_ member: Int, _ what: Happening) -> Bool {
         guard members[member].alive else { return false }
+        guard members[member].paused || members[member].stalledUntil <= now else {
+            queue.push(what, at: members[member].stalledUntil)
+            return false
+        }
         guard members[member].paused else { return true }
         members[member].deferred.append(what)
         return false

@@ -3,7 +3,7 @@ import SnapshotProtocol
 /// The driver around the coordinator.
 extension World {
     func tellManager(_ event: SnapshotCoordinator.Event) {
-        guard managerAlive else { return }
+        guard jobAlive else { return }
         for action in coordinator.handle(event, at: Tick(now / 1_000_000)) { perform(action) }
         if !early.isEmpty, coordinator.phase == .releasing {
             let kept = early
@@ -12,8 +12,13 @@ extension World {
         }
     }
 
-    func collect(_ report: SnapshotReport, from host: Int) {
-        guard hosts[host].linked else { return }
+    func collect(_ message: Int, from host: Int, _ session: UInt16) {
+        guard session > hosts[host].broken else { return }
+        let (report, epoch) = reports[message]
+        guard jobSessions[host] == session, epoch == plan.epoch || mutant == .staleReportBelieved else {
+            note("a late report of d\(host) finds nobody: \(summary(report))")
+            return
+        }
         note("manager hears from d\(host): \(summary(report))")
         if mutant == .releaseBarrierOmitted, coordinator.phase == .cutting || coordinator.phase == .settling {
             switch report {
@@ -51,7 +56,10 @@ extension World {
             collectGarbage()
         case .finished(let outcome):
             self.outcome = outcome
-            note("manager: \(outcome)")
+            switch outcome {
+            case .sealed: note("manager: the snapshot is sealed")
+            case .aborted(let failure): note("manager: the epoch is given up: \(failure)")
+            }
         }
     }
 
@@ -67,15 +75,16 @@ extension World {
     }
 
     private func send(_ command: SnapshotCommand, to host: Int) {
-        guard hosts[host].linked else { return }
-        let arrival = max(hosts[host].lastCommand + 1, now + random.span(80, 1_500))
+        let session = jobSessions[host]
+        guard session > hosts[host].broken else { return }
+        let arrival = controlArrival(host, after: hosts[host].lastCommand)
         hosts[host].lastCommand = arrival
         commands.append(command)
-        queue.push(.command(host: UInt8(host), message: Int32(commands.count - 1)), at: arrival)
+        queue.push(.command(host: UInt8(host), message: Int32(commands.count - 1), session: session), at: arrival)
     }
 
     func writeManifest() {
-        guard managerAlive else { return }
+        guard jobAlive else { return }
         if manifestFails {
             tellManager(.manifestFailed(Failure(.repositoryNotWritable, "The manifest cannot be written.")))
         } else {
@@ -86,15 +95,10 @@ extension World {
     }
 
     /// Removes the parts of an epoch without a manifest; a manager that starts again does it too.
-    private func collectGarbage() {
+    func collectGarbage() {
         discarded = true
         for member in members.indices { members[member].stored = false }
         note("what was stored is removed")
-    }
-
-    func restartManager() {
-        note("the manager starts again")
-        if !manifestListed { collectGarbage() }
     }
 
     private func summary(_ report: SnapshotReport) -> String {

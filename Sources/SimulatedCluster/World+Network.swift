@@ -10,6 +10,8 @@ extension World {
                 afterCut: members[from].cut != 0))
         if members[from].gated, !hosts[members[from].host].leaky, !packets[Int(index)].isMarker {
             hold(index, by: from)
+        } else if members[from].deaf {
+            packets[Int(index)].lost += 1
         } else {
             note("\(describe(index)) is emitted")
             transmit(index)
@@ -73,7 +75,7 @@ extension World {
         if members[member].paused {
             members[member].tap.append(index)
         } else {
-            deliver(index)
+            take(index, member)
         }
     }
 

@@ -25,8 +25,13 @@ final class World {
 
     var coordinator: SnapshotCoordinator
     var deadlines = SnapshotCoordinator.Deadlines()
-    var managerAlive = true
-    var managerLinked: [Bool]
+    /// Whether the manager's process runs, and whether it is the one that began the epoch.
+    var managerUp = true
+    var jobAlive = true
+    var managerFrozenUntil: UInt64 = 0
+    /// The manager's open session with each host, and those on which the epoch's job listens; 0 for none.
+    var registered: [UInt16]
+    var jobSessions: [UInt16]
     var outcome: SnapshotCoordinator.Outcome?
     var manifestListed = false
     var manifestFails = false
@@ -36,10 +41,13 @@ final class World {
     /// Channels whose marker is missing by the evidence that was sealed.
     var unproven: [Bool]
     var commands: [SnapshotCommand] = []
-    var reports: [SnapshotReport] = []
+    /// With the epoch that they are about.
+    var reports: [(report: SnapshotReport, epoch: Epoch)] = []
     /// Reports kept back by the mutant that lets hosts release early.
     var early: [(SnapshotReport, Int)] = []
     var releasedEarly: [Bool]
+
+    var restoring: RestoreState
 
     var violations: [Violation] = []
     private(set) var trace: [String] = []
@@ -69,7 +77,9 @@ final class World {
         attempts = Array(repeating: 0, count: pairs)
         lastArrival = Array(repeating: 0, count: pairs)
         unproven = timerRuns
-        managerLinked = Array(repeating: true, count: scenario.hostCount)
+        registered = Array(repeating: 1, count: scenario.hostCount)
+        jobSessions = registered
+        restoring = RestoreState(hostCount: scenario.hostCount)
         releasedEarly = Array(repeating: false, count: scenario.hostCount)
         plan = Names.plan(scenario.placement)
         deadlines.prepare = 200
@@ -90,12 +100,22 @@ final class World {
                 at: write.time)
         }
         for index in scenario.faults.indices { queue.push(.fault(UInt8(index)), at: scenario.faults[index].time) }
+        drain()
+    }
+
+    func drain() {
         while let event = queue.pop() {
             now = event.time
             if let agent = event.what.agent {
                 guard hosts[agent].agentAlive else { continue }
                 if hosts[agent].frozenUntil > now {
                     queue.push(event.what, at: hosts[agent].frozenUntil)
+                    continue
+                }
+            } else if event.what.isManagers {
+                guard managerUp else { continue }
+                if managerFrozenUntil > now {
+                    queue.push(event.what, at: managerFrozenUntil)
                     continue
                 }
             }
@@ -110,18 +130,29 @@ final class World {
         case .datagram(let from, let to): sendDatagram(Int(from), Int(to), what)
         case .retransmit(let from, let to, let una): retransmit(Int(from), Int(to), una, what)
         case .arrive(let packet): arrive(packet)
-        case .command(let host, let message): receive(commands[Int(message)], on: Int(host))
-        case .report(let host, let message): collect(reports[Int(message)], from: Int(host))
+        case .command(let host, let message, let session): receive(commands[Int(message)], on: Int(host), session)
+        case .report(let host, let message, let session): collect(Int(message), from: Int(host), session)
         case .work(let host, let work, let member, let generation):
             complete(work, on: Int(host), member: Int(member), generation: generation)
         case .hostTick(let host): tell(Int(host), .tick)
         case .managerTick: tellManager(.tick)
         case .watchdog(let host, let generation): watchdog(Int(host), generation)
         case .manifest: writeManifest()
-        case .managerNotices(let host):
-            managerLinked[Int(host)] = false
-            tellManager(.hostLost(Names.host(Int(host))))
-        case .hostNotices(let host): tell(Int(host), .managerLost)
+        case .managerNotices(let host, let session): closeAtManager(Int(host), session)
+        case .hostNotices(let host, let session): closeAtAgent(Int(host), session)
+        case .dial(let host): dial(Int(host))
+        case .hello(let host, let session): welcome(Int(host), session)
+        case .guestResumes(let member): resume(Int(member))
+        case .restoreCommand(let host, let message, let session):
+            receiveRestore(Int(message), on: Int(host), session)
+        case .restoreReport(let host, let message, let session):
+            collectRestore(Int(message), from: Int(host), session)
+        case .restoreWork(let host, let work, let member, let generation):
+            complete(work, on: Int(host), member: Int(member), generation: generation)
+        case .restoreTick: tellRestore(.tick)
+        case .restoreFault(let index): strikeRestore(scenario.restoreFaults[Int(index)])
+        case .abandonedSend(let from, let to): sendAbandoned(Int(from), Int(to))
+        case .abandonedArrive(let to): arriveAbandoned(Int(to))
         case .fault(let index): strike(scenario.faults[Int(index)])
         case .agentRestarts(let host): restartAgent(Int(host))
         case .managerRestarts: restartManager()

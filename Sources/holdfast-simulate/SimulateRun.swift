@@ -11,15 +11,20 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "Seed of the first schedule; the others follow it.")
     var seed: UInt64 = 1
 
+    @Option(help: ArgumentHelp("A defect to switch on.", visibility: .hidden))
+    var mutant: Mutant?
+
     func run() throws {
         let clock = ContinuousClock()
         let start = clock.now
         var sealed = 0
+        var restored = 0
         var faulty = 0
         var broken: [UInt64] = []
         for offset in 0..<schedules {
-            let result = Simulation.run(seed: seed &+ offset)
+            let result = Simulation.run(seed: seed &+ offset, mutant: mutant)
             if result.sealed { sealed += 1 }
+            if result.restored { restored += 1 }
             if result.faults > 0 { faulty += 1 }
             guard let violation = result.violations.first else { continue }
             broken.append(seed &+ offset)
@@ -28,10 +33,10 @@ struct SimulateRun: ParsableCommand {
         let seconds = (clock.now - start) / .seconds(1)
         if let first = broken.first {
             print("The shortest history found from seed \(first):")
-            for line in Simulation.shrunkTrace(seed: first) { print("  \(line)") }
+            for line in Simulation.shrunkTrace(seed: first, mutant: mutant) { print("  \(line)") }
         }
         print(
-            "\(schedules) schedules, \(faulty) with faults, \(sealed) sealed, \(broken.count) violations, "
+            "\(schedules) schedules, \(faulty) with faults, \(sealed) sealed, \(restored) restored, \(broken.count) violations, "
                 + "\(Int(Double(schedules) / max(seconds, 0.000_001))) per second")
         if !broken.isEmpty { throw ExitCode(1) }
     }

@@ -1,0 +1,42 @@
+@testable import SimulatedCluster
+
+extension MutantTests {
+    /// The first seed that catches each defect, and the promise it breaks, as `make simulate-mutants` prints them.
+    static let known: [Mutant: (seed: UInt64, invariant: Violation.Invariant)] = [
+        .releaseBarrierOmitted: (1, .exactLog),
+        .armAcknowledgedEarly: (15, .exactLog),
+        .oneMemberGated: (1, .exactLog),
+        .placeAfterThaw: (1, .exactLog),
+        .silentWatchdog: (138, .exactLog),
+        .attestationIgnored: (40, .exactLog),
+        .foreignMarkerAccepted: (25, .exactLog),
+        .markersBeforeArm: (415, .exactLog),
+        .missingMarkersHidden: (13, .exactLog),
+        .heldLogForgotten: (1, .exactLog),
+        .lateSegmentsNotLogged: (34, .exactLog),
+        .lateLogAfterThaw: (85, .exactLog),
+        .lateLogLeftOpen: (1, .exactLog),
+        .lateSegmentsSwallowed: (34, .openForTraffic),
+        .wholeQueueLogged: (1, .exactLog),
+        .releaseOutOfOrder: (1, .openForTraffic),
+        .heldDroppedOnAbort: (9, .openForTraffic),
+        .gateLeftClosedOnAbort: (9, .nothingFrozen),
+        .ruleLeftBehind: (1, .openForTraffic),
+        .guestLeftPausedOnAbort: (96, .nothingFrozen),
+        .recoveryForgotten: (375, .nothingFrozen),
+        .manifestTooEarly: (2, .allOrNothing),
+        .discardForgotten: (2, .allOrNothing),
+        .managerLossIgnored: (13, .nothingFrozen),
+        .restartForgetsToCollect: (263, .allOrNothing),
+        .staleReportBelieved: (416, .allOrNothing),
+        .logReplayedTwice: (8, .restore),
+        .replayForgotten: (16, .restore),
+        .logReplayedOutOfOrder: (8, .restore),
+        .startedWhenLoaded: (1, .restore),
+        .fenceLiftedWhenLoaded: (363, .restore),
+        .originalLeftRunning: (1, .restore),
+        .loadedLeftOnDiscard: (1, .nothingFrozen),
+        .loadedLeftOnRecovery: (62, .nothingFrozen),
+        .fenceForgotten: (16, .restore),
+    ]
+}
