@@ -183,7 +183,7 @@ extension World {
 
     private func send(_ report: SnapshotReport, from host: Int, _ session: UInt16) {
         var report = report
-        if mutant == .missingMarkersHidden, case .flushed = report { report = .flushed(missing: []) }
+        if mutant == .missingMarkersHidden, case .flushed(let mode, _, _) = report { report = .flushed(mode) }
         // A session that the agent has closed takes nothing more.
         guard session == hosts[host].session, session > hosts[host].broken else { return }
         if hosts[host].losesReport {

@@ -69,7 +69,7 @@ extension World {
         let here = members.indices.filter { members[$0].host == host }.map { Names.member($0) }
         let report: SnapshotReport =
             switch fault.duration / 1_000 % 4 {
-            case 0: .armed
+            case 0: .armed(plan.mode)
             case 1: .released(here.map { GateAttestation(member: $0, releasedAt: hosts[host].local(now)) })
             default: .saved(here.map { StoredMember(member: $0, parts: [], savedAt: 0, requirements: [:]) })
             }

@@ -106,7 +106,7 @@ extension World {
         case .prepared: "prepared"
         case .refused: "refused"
         case .armed: "armed"
-        case .flushed(let missing, _): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
+        case .flushed(_, let missing, _): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
         case .cut: "cut"
         case .settled: "settled"
         case .released: "released"

@@ -119,7 +119,7 @@ package struct SnapshotCoordinator: Sendable {
         }
         guard expects(report), pending.contains(host) else { return [] }
         switch report {
-        case .flushed(let missing, let bleached):
+        case .flushed(_, let missing, let bleached):
             self.missing += missing
             self.bleached += bleached
         case .cut(let records):
@@ -148,9 +148,11 @@ package struct SnapshotCoordinator: Sendable {
     /// Whether `report` is the one that the present phase waits for.
     private func expects(_ report: SnapshotReport) -> Bool {
         switch (phase, report) {
-        case (.preparing, .prepared), (.arming, .armed), (.flushing, .flushed), (.cutting, .cut),
-            (.settling, .settled), (.releasing, .released), (.saving, .saved), (.finishing, .sealed):
+        case (.preparing, .prepared), (.cutting, .cut), (.settling, .settled), (.releasing, .released),
+            (.saving, .saved), (.finishing, .sealed):
             true
+        case (.arming, .armed(let armed)): armed == mode
+        case (.flushing, .flushed(let flushed, _, _)): flushed == mode
         default: false
         }
     }

@@ -306,10 +306,11 @@ package enum FailureCode: String, Sendable, Codable, CaseIterable {
 package enum SnapshotReport: Hashable, Sendable {
     case prepared
     case refused([Failure])
-    case armed
+    /// In which mode: one that comes late, from before the epoch fell back, must not count for the other.
+    case armed(SnapshotMode)
     /// All markers are in, or the bound has passed: then the channels without a marker are named. Bleached are those
     /// whose marker arrived without its colour.
-    case flushed(missing: [Channel], bleached: [Channel] = [])
+    case flushed(SnapshotMode, missing: [Channel] = [], bleached: [Channel] = [])
     case cut([MemberCut])
     case settled
     case released([GateAttestation])

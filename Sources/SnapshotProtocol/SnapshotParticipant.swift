@@ -13,7 +13,8 @@ package struct SnapshotParticipant: Sendable {
         case memberPrepared(MemberName)
         case memberRefused(Failure)
         case gatesArmed
-        case markerArrived(Channel, MarkerKind = .flush, bleached: Bool = false)
+        /// `beforeCut`: its receiver had not been cut when it came.
+        case markerArrived(Channel, MarkerKind = .flush, bleached: Bool = false, beforeCut: Bool = false)
         case memberCut(MemberCut)
         case gatesReleased([GateAttestation])
         case memberStored(StoredMember)
@@ -86,7 +87,8 @@ package struct SnapshotParticipant: Sendable {
         case .memberPrepared(let name): return prepared(name)
         case .memberRefused(let failure): return refused(failure)
         case .gatesArmed: return gatesArmed()
-        case .markerArrived(let channel, let kind, let bleached): return marker(kind, on: channel, bleached: bleached)
+        case .markerArrived(let channel, let kind, let bleached, let beforeCut):
+            return marker(kind, on: channel, bleached: bleached, beforeCut: beforeCut)
         case .memberCut(let cut): return wasCut(cut, at: now)
         case .gatesReleased(let attestations): return released(attestations)
         case .memberStored(let member): return wasStored(member)
@@ -182,7 +184,7 @@ package struct SnapshotParticipant: Sendable {
     private mutating func gatesArmed() -> [Action] {
         guard phase == .arming else { return [] }
         phase = .armed
-        return [.report(.armed)]
+        return [.report(.armed(mode))]
     }
 
     // MARK: Markers
@@ -194,7 +196,9 @@ package struct SnapshotParticipant: Sendable {
         return [.sendMarkers(kind, from: members)]
     }
 
-    private mutating func marker(_ kind: MarkerKind, on channel: Channel, bleached: Bool) -> [Action] {
+    private mutating func marker(
+        _ kind: MarkerKind, on channel: Channel, bleached: Bool, beforeCut: Bool
+    ) -> [Action] {
         switch (kind, phase) {
         // Another host may have been told to flush before this one; its markers count all the same. After the bound
         // they prove nothing any more: the log may have been closed between the segments and their marker.
@@ -202,8 +206,11 @@ package struct SnapshotParticipant: Sendable {
             (.probe, .preparing), (.probe, .prepared), (.probe, .arming), (.probe, .armed), (.probe, .flushing):
             markers.note(kind, on: channel, bleached: bleached)
             return endFlushIfComplete()
-        case (.cut, .flushed), (.cut, .cutting), (.cut, .cut), (.cut, .settling):
-            markers.note(kind, on: channel, bleached: bleached)
+        case (.cut, .flushed) where mode == .colour, (.cut, .cutting) where mode == .colour,
+            (.cut, .cut) where mode == .colour, (.cut, .settling) where mode == .colour:
+            // One that came before its receiver was cut shows that there is a cut to be made, but not that the path kept
+            // the colour until it was. The next repetition will.
+            if bleached || !beforeCut { markers.note(kind, on: channel, bleached: bleached) }
             return beginCut() + endSettlingIfComplete(at: nil)
         default: return []
         }
@@ -219,7 +226,8 @@ package struct SnapshotParticipant: Sendable {
         markerDeadline = nil
         repetition = nil
         let kind: MarkerKind = mode == .hold ? .flush : .probe
-        let report = SnapshotReport.flushed(missing: markers.missing(kind), bleached: markers.bleached(kind))
+        let report = SnapshotReport.flushed(
+            mode, missing: markers.missing(kind), bleached: markers.bleached(kind))
         // No member anywhere is cut before all hosts have flushed, so nothing coloured of this epoch is missed.
         return (mode == .colour ? [.heedColour] : []) + [.report(report)]
     }

@@ -205,12 +205,12 @@ final class FakeAgent: Sendable {
             return (.prepare, .prepared)
         case .arm(let mode):
             state.withLockedValue { $0.mode = mode }
-            return (.arm, .armed)
+            return (.arm, .armed(mode))
         case .flush:
             if case .bleach(let channel) = reaction(to: .flush), state.withLockedValue({ $0.mode }) == .colour {
-                return (.flush, .flushed(missing: [], bleached: [channel]))
+                return (.flush, .flushed(.colour, bleached: [channel]))
             }
-            return (.flush, .flushed(missing: []))
+            return (.flush, .flushed(state.withLockedValue { $0.mode }))
         case .cut:
             return (
                 .cut,

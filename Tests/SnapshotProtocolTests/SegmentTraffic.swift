@@ -8,7 +8,7 @@ struct SegmentTraffic {
         var number: Int
         /// Emitted after its sender's cut.
         var afterCut: Bool
-        /// The bit of the traffic class, as it travels.
+        /// The bit of the traffic class, as it was sent.
         var coloured = false
 
         var description: String { "\(channel)#\(number)\(afterCut ? " after cut" : "")" }
@@ -23,6 +23,8 @@ struct SegmentTraffic {
         var channel: Channel
         var kind: MarkerKind
         var bleached = false
+        /// Its receiver had not been cut when it came.
+        var beforeCut = false
     }
 
     private let hostOf: [MemberName: HostName]
@@ -35,6 +37,8 @@ struct SegmentTraffic {
     private var coloured: Set<MemberName> = []
     /// Of these, those whose gate heeds the colour of what arrives.
     private var heeding: Set<MemberName> = []
+    /// Channels whose marker of the cut is in: nothing from before the cut can come any more.
+    private var drained: Set<Channel> = []
     private var waiting: [MemberName: [Segment]] = [:]
     /// Channels whose path takes the colour off.
     var bleaching: Set<Channel> = []
@@ -78,21 +82,22 @@ struct SegmentTraffic {
         switch packet {
         case .marker(var marker):
             marker.bleached = marker.kind != .flush && bleaching.contains(channel)
+            marker.beforeCut = marker.kind == .cut && !cut.contains(channel.receiver)
+            if marker.kind == .cut { drained.insert(channel) }
             return marker
-        case .segment(var segment):
-            if bleaching.contains(channel) { segment.coloured = false }
-            arrive(segment)
+        case .segment(let segment):
+            arrive(segment, coloured: segment.coloured && !bleaching.contains(channel))
             return nil
         }
     }
 
-    private mutating func arrive(_ segment: Segment) {
+    private mutating func arrive(_ segment: Segment, coloured isColoured: Bool) {
         let receiver = segment.channel.receiver
         if cut.contains(receiver) {
             if !segment.afterCut { channelState.insert(segment) }
-            let counts = !coloured.contains(receiver) || !segment.coloured
+            let counts = !coloured.contains(receiver) || !isColoured && !drained.contains(segment.channel)
             if logsArrivals.contains(receiver), counts { log.append(segment) }
-        } else if heeding.contains(receiver), segment.coloured {
+        } else if heeding.contains(receiver), isColoured {
             waiting[receiver, default: []].append(segment)
         } else if segment.afterCut {
             orphans.append(segment)
@@ -128,7 +133,7 @@ struct SegmentTraffic {
     }
 
     private mutating func letGo(to member: MemberName) {
-        for segment in waiting.removeValue(forKey: member) ?? [] { arrive(segment) }
+        for segment in waiting.removeValue(forKey: member) ?? [] { arrive(segment, coloured: true) }
     }
 
     mutating func stopLateLog(_ host: HostName) {

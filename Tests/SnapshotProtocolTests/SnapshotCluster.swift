@@ -120,7 +120,10 @@ struct SnapshotCluster {
     mutating func deliverPacket(on channel: Channel, at index: Int = 0) {
         guard let marker = traffic.deliver(on: channel, at: index) else { return }
         guard let home = plan.members.first(where: { $0.name == channel.receiver })?.host else { return }
-        tell(home, .markerArrived(marker.channel, marker.kind, bleached: marker.bleached))
+        tell(
+            home,
+            .markerArrived(
+                marker.channel, marker.kind, bleached: marker.bleached, beforeCut: marker.beforeCut))
     }
 
     /// Which of a host's outstanding actions can be done now: the gates' in their order, and each member's in theirs.

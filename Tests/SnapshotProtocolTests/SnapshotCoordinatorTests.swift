@@ -19,7 +19,7 @@ import Testing
     private func coordinatorInReleasing() -> SnapshotCoordinator {
         var coordinator = SnapshotCoordinator(plan: SnapshotCluster.plan(["a@d1", "c@d2"]))
         _ = coordinator.handle(.start, at: Tick(0))
-        for report in [SnapshotReport.prepared, .armed, .flushed(missing: [])] {
+        for report in [SnapshotReport.prepared, .armed(.hold), .flushed(.hold)] {
             _ = coordinator.handle(.report(report, from: near), at: Tick(0))
             _ = coordinator.handle(.report(report, from: far), at: Tick(0))
         }

@@ -66,9 +66,10 @@ struct SnapshotScenario: TraceScenario {
         case "bleach": cluster.traffic.bleaching.insert(try command.channel(0))
         case "drop": cluster.deafChannels.insert(try command.channel(0))
         case "marker":
-            let (kind, bleached) = try command.marker(2)
+            let (kind, bleached, beforeCut) = try command.marker(2)
             cluster.tell(
-                HostName(try command.word(0)), .markerArrived(try command.channel(1), kind, bleached: bleached))
+                HostName(try command.word(0)),
+                .markerArrived(try command.channel(1), kind, bleached: bleached, beforeCut: beforeCut))
         case "attest": try attest(command)
         case "forget": cluster.forgotten.insert(MemberName(try command.word(0)))
         case "command":
@@ -133,8 +134,8 @@ struct SnapshotScenario: TraceScenario {
         let members = cluster.plan.members(on: host).map(\.name)
         switch name {
         case "prepared": return .prepared
-        case "armed": return .armed
-        case "flushed": return .flushed(missing: [])
+        case "armed": return .armed(.hold)
+        case "flushed": return .flushed(.hold)
         case "cut":
             return .cut(
                 members.map {

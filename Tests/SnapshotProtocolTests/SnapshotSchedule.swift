@@ -98,10 +98,10 @@ struct SnapshotSchedule {
             let moves = possibleMoves()
             if let move = moves.randomElement(using: &random) {
                 make(move)
-            } else if waits < 6 {
+            } else if waits < 24 {
                 waits += 1
-                // First the markers' bound, then every deadline that there is.
-                cluster.tick(waits < 3 ? 250 : 3_600_000)
+                // First the repetition of markers, then their bound, then every deadline that there is.
+                cluster.tick(waits < 18 ? 25 : waits < 20 ? 250 : 3_600_000)
             } else {
                 return
             }

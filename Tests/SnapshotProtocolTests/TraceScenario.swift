@@ -67,14 +67,14 @@ struct TraceCommand {
         return Channel(sender: MemberName(ends[0]), receiver: MemberName(ends[1]))
     }
 
-    /// `flush` unless the word is there; `bleached` after a colon.
-    func marker(_ index: Int) throws(TraceError) -> (kind: MarkerKind, bleached: Bool) {
-        guard words.indices.contains(index) else { return (.flush, false) }
+    /// `flush` unless the word is there; `:bleached`, `:early` behind it.
+    func marker(_ index: Int) throws(TraceError) -> (kind: MarkerKind, bleached: Bool, beforeCut: Bool) {
+        guard words.indices.contains(index) else { return (.flush, false, false) }
         let parts = words[index].split(separator: ":")
         guard let kind = MarkerKind(rawValue: String(parts[0])) else {
             throw TraceError(description: "\(words[index]) is no kind of marker")
         }
-        return (kind, parts.count > 1)
+        return (kind, parts.contains("bleached"), parts.contains("early"))
     }
 
     /// The hosts named from `index` on, or all.

@@ -87,7 +87,7 @@ enum TraceText {
         case .prepared: "prepared"
         case .refused(let failures): "refused \(failures.map { text($0) }.joined(separator: "; "))"
         case .armed: "armed"
-        case .flushed(let missing, let bleached):
+        case .flushed(_, let missing, let bleached):
             "flushed" + (missing.isEmpty ? "" : " but \(text(missing))")
                 + (bleached.isEmpty ? "" : ", bleached \(text(bleached))")
         case .cut(let cuts): "cut \(cuts.map(\.member.rawValue).joined(separator: " "))"

@@ -39,8 +39,8 @@ enum Samples {
     ]
     static let snapshotReports: [SnapshotReport] =
         [
-            .prepared, .refused([]), .refused(failures), .armed, .flushed(missing: []), .flushed(missing: [channel]),
-            .flushed(missing: [], bleached: [channel]),
+            .prepared, .refused([]), .refused(failures), .armed(.hold), .armed(.colour), .flushed(.hold), .flushed(.hold, missing: [channel]),
+            .flushed(.colour, bleached: [channel]),
             .cut([]), .cut([cut]), .settled, .released([]), .released([gate]), .saved([]), .saved([stored]), .sealed,
             .aborted,
         ] + failures.map { .failed($0) }

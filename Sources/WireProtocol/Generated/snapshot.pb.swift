@@ -142,6 +142,7 @@ package nonisolated struct Holdfast_V1_SnapshotPlan: Sendable {
   package init() {}
 }
 
+/// An order, or the report that it is obeyed.
 package nonisolated struct Holdfast_V1_Arm: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -350,6 +351,8 @@ package nonisolated struct Holdfast_V1_Flushed: Sendable {
   /// Channels whose marker had lost its colour.
   package var bleached: [Holdfast_V1_Channel] = []
 
+  package var mode: Holdfast_V1_SnapshotMode = .unspecified
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -414,10 +417,10 @@ package nonisolated struct Holdfast_V1_SnapshotReport: Sendable {
     set {report = .refused(newValue)}
   }
 
-  package var armed: Holdfast_V1_Nothing {
+  package var armed: Holdfast_V1_Arm {
     get {
       if case .armed(let v)? = report {return v}
-      return Holdfast_V1_Nothing()
+      return Holdfast_V1_Arm()
     }
     set {report = .armed(newValue)}
   }
@@ -491,7 +494,7 @@ package nonisolated struct Holdfast_V1_SnapshotReport: Sendable {
   package nonisolated enum OneOf_Report: Equatable, Sendable {
     case prepared(Holdfast_V1_Nothing)
     case refused(Holdfast_V1_FailureList)
-    case armed(Holdfast_V1_Nothing)
+    case armed(Holdfast_V1_Arm)
     case flushed(Holdfast_V1_Flushed)
     case cut(Holdfast_V1_MemberCuts)
     case settled(Holdfast_V1_Nothing)
@@ -1194,7 +1197,7 @@ nonisolated extension Holdfast_V1_StoredMember: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Holdfast_V1_Flushed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Flushed"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}missing\0\u{1}bleached\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}missing\0\u{1}bleached\0\u{1}mode\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1204,6 +1207,7 @@ nonisolated extension Holdfast_V1_Flushed: SwiftProtobuf.Message, SwiftProtobuf.
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.missing) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.bleached) }()
+      case 3: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
       default: break
       }
     }
@@ -1216,12 +1220,16 @@ nonisolated extension Holdfast_V1_Flushed: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.bleached.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.bleached, fieldNumber: 2)
     }
+    if self.mode != .unspecified {
+      try visitor.visitSingularEnumField(value: self.mode, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Holdfast_V1_Flushed, rhs: Holdfast_V1_Flushed) -> Bool {
     if lhs.missing != rhs.missing {return false}
     if lhs.bleached != rhs.bleached {return false}
+    if lhs.mode != rhs.mode {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1354,7 +1362,7 @@ nonisolated extension Holdfast_V1_SnapshotReport: SwiftProtobuf.Message, SwiftPr
         }
       }()
       case 3: try {
-        var v: Holdfast_V1_Nothing?
+        var v: Holdfast_V1_Arm?
         var hadOneofValue = false
         if let current = self.report {
           hadOneofValue = true

@@ -227,10 +227,11 @@ extension Holdfast_V1_SnapshotReport {
             switch report {
             case .prepared: .prepared(Holdfast_V1_Nothing())
             case .refused(let failures): .refused(Holdfast_V1_FailureList(failures))
-            case .armed: .armed(Holdfast_V1_Nothing())
-            case .flushed(let missing, let bleached):
+            case .armed(let mode): .armed(.with { $0.mode = Holdfast_V1_SnapshotMode(mode) })
+            case .flushed(let mode, let missing, let bleached):
                 .flushed(
                     .with {
+                        $0.mode = Holdfast_V1_SnapshotMode(mode)
                         $0.missing = missing.map(Holdfast_V1_Channel.init)
                         $0.bleached = bleached.map(Holdfast_V1_Channel.init)
                     })
@@ -252,10 +253,10 @@ extension SnapshotReport {
         case nil: throw .absent("snapshot report")
         case .prepared: self = .prepared
         case .refused(let list): self = .refused(try [Failure](list))
-        case .armed: self = .armed
+        case .armed(let arm): self = .armed(try SnapshotMode(arm.mode))
         case .flushed(let flushed):
             self = .flushed(
-                missing: flushed.missing.map { Channel($0) }, bleached: flushed.bleached.map { Channel($0) })
+                try SnapshotMode(flushed.mode), missing: flushed.missing.map { Channel($0) }, bleached: flushed.bleached.map { Channel($0) })
         case .cut(let cuts): self = .cut(cuts.cuts.map { MemberCut($0) })
         case .settled: self = .settled
         case .released(let gates): self = .released(gates.gates.map { GateAttestation($0) })
