@@ -1,4 +1,3 @@
-import Dispatch
 import Packets
 import Testing
 
@@ -60,15 +59,10 @@ extension GateTests {
             let gate = try GateFixture(on: desktop, receiveBuffer: 2_304)
             let epoch = try gate.arm([a, b])
             // The thread of the gate gets no time while the guest sends.
-            let (blocked, unblock) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-            let turn = try #require(epoch.epoch.gates["a"]).begin { _ in
-                blocked.signal()
-                unblock.wait()
-            }
-            blocked.wait()
+            let (turn, unblock) = try block(epoch, "a")
             try a.send(1...200, to: b)
-            unblock.signal()
-            _ = turn()
+            unblock()
+            turn()
             #expect(try await epoch.hears { $0 == .broken(.socketOverrun(member: "a")) })
             let evidence = try #require(try epoch.call { try $0.release() }.first)
             #expect(evidence.held > 0)

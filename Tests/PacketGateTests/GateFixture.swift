@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Logging
 import NIOConcurrencyHelpers
@@ -46,12 +47,12 @@ final class GateFixture: Sendable {
 
     /// A plan of a cluster of these guests, with the members of this desktop.
     func plan(
-        _ guests: [Guest], epoch: UInt64 = 1, budget: Duration = .seconds(60)
+        _ guests: [Guest], epoch: UInt64 = 1, budget: Duration = .seconds(60), colourBudget: Duration = .seconds(60)
     ) -> EpochPlan {
         EpochPlan(
             epoch: epoch, key: Self.key,
             members: guests.filter { $0.desktop === desktop }.map { GatedMember(name: $0.name, nics: [$0.nic]) },
-            peers: guests.map { PeerNIC(member: $0.name, mac: $0.mac) }, holdBudget: budget)
+            peers: guests.map { PeerNIC(member: $0.name, mac: $0.mac) }, holdBudget: budget, colourBudget: colourBudget)
     }
 
     func open(_ guests: [Guest], epoch: UInt64 = 1, budget: Duration = .seconds(60)) throws -> EpochFixture {
@@ -66,6 +67,14 @@ final class GateFixture: Sendable {
     func arm(_ guests: [Guest], epoch: UInt64 = 1, budget: Duration = .seconds(60)) throws -> EpochFixture {
         let opened = try open(guests, epoch: epoch, budget: budget)
         try opened.call { try $0.arm(.hold) }
+        return opened
+    }
+
+    /// An epoch in colour mode, and whether it heeds colour already.
+    func armColour(_ guests: [Guest], epoch: UInt64 = 1, heeding: Bool = false) throws -> EpochFixture {
+        let opened = try open(guests, epoch: epoch)
+        try opened.call { try $0.arm(.colour) }
+        if heeding { opened.epoch.heedColour() }
         return opened
     }
 
@@ -109,6 +118,14 @@ final class EpochFixture: Sendable {
         return (sums[0], sums[1])
     }
 
+    /// The cut of one member, whose guest is frozen because it does not send meanwhile.
+    func cut(_ member: String) throws {
+        try call { epoch in
+            epoch.beginCut(member)
+            try epoch.notePlace(member)
+        }
+    }
+
     func log(of member: String) throws -> [PcapRecord] {
         try PcapFile.decode(try call { try $0.channelLog(of: member) })
     }
@@ -127,4 +144,15 @@ extension EpochGate {
     func sendAllMarkers(_ kind: Marker.Kind) throws {
         try sendMarkers(kind, from: Set(gates.keys))
     }
+}
+
+/// Keeps the thread of a member's gate from its work: `unblock` lets it go on, `turn` waits until it does.
+func block(_ epoch: EpochFixture, _ member: String) throws -> (turn: () -> Void, unblock: () -> Void) {
+    let (blocked, release) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let answer = try #require(epoch.epoch.gates[member]).begin { _ in
+        blocked.signal()
+        release.wait()
+    }
+    blocked.wait()
+    return ({ _ = answer() }, { release.signal() })
 }

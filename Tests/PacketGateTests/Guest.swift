@@ -91,11 +91,15 @@ final class Guest: Sendable {
     enum Kind: CaseIterable, Sendable { case udp4, tcp4, icmp4, udp6, tcp6, icmp6 }
 
     /// A frame to another guest that ends with a number.
-    func frame(_ kind: Kind = .udp4, to other: Guest, _ number: UInt32) throws -> [UInt8] {
-        try frame(kind, toAddress: other, mac: other.mac, number)
+    func frame(
+        _ kind: Kind = .udp4, to other: Guest, _ number: UInt32, trafficClass: UInt8 = 0
+    ) throws -> [UInt8] {
+        try frame(kind, toAddress: other, mac: other.mac, number, trafficClass: trafficClass)
     }
 
-    func frame(_ kind: Kind, toAddress other: Guest, mac: HardwareAddress, _ number: UInt32) throws -> [UInt8] {
+    func frame(
+        _ kind: Kind, toAddress other: Guest, mac: HardwareAddress, _ number: UInt32, trafficClass: UInt8 = 0
+    ) throws -> [UInt8] {
         var payload: [UInt8] = Array("holdfast".utf8)
         for shift in [24, 16, 8, 0] { payload.append(UInt8(truncatingIfNeeded: number >> UInt32(shift))) }
         let isIPv4 = [.udp4, .tcp4, .icmp4].contains(kind)
@@ -125,10 +129,12 @@ final class Guest: Sendable {
         let packet: [UInt8] =
             isIPv4
             ? try IPv4Packet(
-                source: ipv4, destination: other.ipv4, protocolNumber: protocolNumber, payload: transport[...]
+                source: ipv4, destination: other.ipv4, protocolNumber: protocolNumber, payload: transport[...],
+                typeOfService: trafficClass
             ).encode()
             : try IPv6Packet(
-                source: ipv6, destination: other.ipv6, protocolNumber: protocolNumber, payload: transport[...]
+                source: ipv6, destination: other.ipv6, protocolNumber: protocolNumber, payload: transport[...],
+                trafficClass: trafficClass
             ).encode()
         return EthernetFrame(
             destination: mac, source: self.mac,
@@ -136,8 +142,10 @@ final class Guest: Sendable {
         ).encoded
     }
 
-    func send(_ numbers: ClosedRange<UInt32>, _ kind: Kind = .udp4, to other: Guest) throws {
-        for number in numbers { try send(frame(kind, to: other, number)) }
+    func send(
+        _ numbers: ClosedRange<UInt32>, _ kind: Kind = .udp4, to other: Guest, trafficClass: UInt8 = 0
+    ) throws {
+        for number in numbers { try send(frame(kind, to: other, number, trafficClass: trafficClass)) }
     }
 
     static func number(of frame: [UInt8]) -> UInt32 { frame.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
