@@ -3,8 +3,9 @@ package import Packets
 /// What a gate tells without being asked, from `openEpoch` to `close`.
 package enum GateEvent: Hashable, Sendable {
     /// The markers of this kind of all pairs of NICs of this channel are in: what was emitted before them is. Told once
-    /// per channel and kind, and once more, with `bleached`, if a later copy has lost its colour under way.
-    case markerArrived(sender: String, receiver: String, kind: Marker.Kind, bleached: Bool)
+    /// per channel and kind, and once more, with `bleached`, if a later copy has lost its colour under way. Markers of
+    /// cuts are told anew after the receiver's place; `beforeCut` are those before it.
+    case markerArrived(sender: String, receiver: String, kind: Marker.Kind, bleached: Bool, beforeCut: Bool)
     /// A coloured segment of a member has come for this member, which is not cut yet, and waits. Told once per member.
     case colourArrived(member: String)
     /// The epoch is lost. The gate goes on until it is released or closed, or its budget is spent.

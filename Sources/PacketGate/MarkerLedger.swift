@@ -12,6 +12,9 @@ struct MarkerLedger: Sendable {
     private let expected: [String: Set<UInt8>]
     private var arrived: [Channel: Set<UInt8>] = [:]
     private var bleached: Set<Channel> = []
+    /// Senders whose marker of the cut has come, before the receiver's cut or after it.
+    private var drained: Set<String> = []
+    private var isCut = false
 
     init(receiver: String, expected: [String: Set<UInt8>]) {
         self.receiver = receiver
@@ -26,9 +29,20 @@ struct MarkerLedger: Sendable {
         arrived[channel, default: []].insert(nicIndex)
         if kind.isColoured && !isColoured { bleached.insert(channel) }
         let isBleached = bleached.contains(channel)
+        if kind == .cut, isIn(kind, from: sender) { drained.insert(sender) }
         guard isIn(kind, from: sender), !before.isIn || isBleached != before.isBleached else { return nil }
-        return .markerArrived(sender: sender, receiver: receiver, kind: kind, bleached: isBleached)
+        return .markerArrived(
+            sender: sender, receiver: receiver, kind: kind, bleached: isBleached, beforeCut: !isCut)
     }
+
+    /// The receiver is cut: markers of cuts that came before prove no longer that the path kept the colour until now.
+    mutating func beginAnew() {
+        isCut = true
+        for channel in arrived.keys where channel.kind == .cut { arrived[channel] = nil }
+    }
+
+    /// Whether everything is in that the sender emitted before its cut.
+    func hasDrained(_ sender: String) -> Bool { drained.contains(sender) }
 
     /// Whether the markers of all pairs of NICs are in.
     func isIn(_ kind: Marker.Kind, from sender: String) -> Bool {

@@ -60,6 +60,7 @@ extension MemberLoop {
         hasPlace = true
         heldBeforeCut = held
         recordWaiting()
+        markers.beginAnew()
         heedsColour = false
         deliverWaiting()
         ingressPhase = .recording

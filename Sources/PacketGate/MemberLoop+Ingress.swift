@@ -47,7 +47,10 @@ extension MemberLoop {
     }
 
     private func hold(_ packet: PacketQueue.Packet, from sender: String?) {
-        waiting.append(packet, time: nextTime())
+        // In hold mode all gates of the cluster are closed until all have cut, so whatever waits for the place was
+        // emitted before its sender's cut, marker or not.
+        let isState = sender.map { mode == .hold || isChannelState($0, isColoured: packet.isColoured) } ?? false
+        waiting.append(packet, time: nextTime(), isChannelState: isState)
         guard mode == .colour, sender != nil, packet.isColoured else { return }
         heldColoured += 1
         if ingressPhase == .passing { tellColour() }
@@ -59,12 +62,13 @@ extension MemberLoop {
         report(.colourArrived(member: member))
     }
 
-    /// Whether a member's segment that comes after the place was emitted before its sender's cut.
+    /// Whether a member's segment that comes now was emitted before its sender's cut.
     private func isChannelState(_ sender: String, isColoured: Bool) -> Bool {
         switch mode {
         // After the channel's marker there is none; what comes then is let go by a release.
         case .hold: !markers.isIn(.flush, from: sender)
-        case .colour: !isColoured
+        // The same, should a path begin to take the colour off behind the marker.
+        case .colour: !isColoured && !markers.hasDrained(sender)
         }
     }
 
@@ -78,11 +82,7 @@ extension MemberLoop {
 
     /// Of what waits at the place, keeps a record of what its sender emitted before its own cut.
     func recordWaiting() {
-        for entry in waiting.entries where sender(of: entry.source) != nil {
-            // In hold mode all gates of the cluster are closed until all have cut, so whatever waits here was emitted
-            // before its sender's cut, marker or not.
-            if mode == .hold || !entry.isColoured { received.append(entry, of: waiting) }
-        }
+        for entry in waiting.entries where entry.isChannelState { received.append(entry, of: waiting) }
     }
 
     /// Lets everything go on that waits, in order.

@@ -6,6 +6,8 @@ struct SegmentStore: Sendable {
         /// By which its queue knows the packet.
         var id: UInt32
         var isColoured: Bool
+        /// Emitted before its sender's cut, as far as the gate can tell when the packet comes.
+        var isChannelState: Bool
         var time: UInt64
         var source: HardwareAddress?
         var etherType: UInt16
@@ -15,12 +17,13 @@ struct SegmentStore: Sendable {
     private(set) var entries: [Entry] = []
     private var bytes: [UInt8] = []
 
-    mutating func append(_ packet: PacketQueue.Packet, time: UInt64) {
+    mutating func append(_ packet: PacketQueue.Packet, time: UInt64, isChannelState: Bool = true) {
         let start = bytes.count
         bytes.append(contentsOf: packet.payload)
         entries.append(
             Entry(
-                id: packet.id, isColoured: packet.isColoured, time: time, source: packet.source,
+                id: packet.id, isColoured: packet.isColoured, isChannelState: isChannelState, time: time,
+                source: packet.source,
                 etherType: packet.etherType, range: start..<bytes.count))
     }
 

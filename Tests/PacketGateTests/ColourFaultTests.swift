@@ -32,7 +32,7 @@ extension GateTests {
             for epoch in epochs { try epoch.call { try $0.sendAllMarkers(.flush) } }
             #expect(
                 try await epochs[1].hears {
-                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
                 })
             try epoch.cut("a")
             try epochs[1].cut("b")

@@ -6,7 +6,7 @@ import Testing
 extension GateTests {
     @Suite struct ColourMarkers {
         private func arrived(_ kind: Marker.Kind, bleached: Bool = false) -> GateEvent {
-            .markerArrived(sender: "a", receiver: "b", kind: kind, bleached: bleached)
+            .markerArrived(sender: "a", receiver: "b", kind: kind, bleached: bleached, beforeCut: true)
         }
 
         @Test("Probes and cut markers arrive with their colour, flush markers never had one, and cut markers count")
@@ -37,6 +37,30 @@ extension GateTests {
             #expect(evidence[1].markersMissing == [] && evidence[1].bleached == [])
             #expect(evidence[1].markersRejected == 0)
             #expect(epochs[1].events == [arrived(.flush), arrived(.probe), arrived(.cut)])
+        }
+
+        /// What came before shows no longer that the path kept the colour until the receiver was cut too.
+        @Test("After its receiver's place a marker of a cut is told anew, and counts only then")
+        func countAfterThePlace() async throws {
+            let (left, right) = try joinedDesktops()
+            let a = try Guest("a", number: 1, on: left)
+            let b = try Guest("b", number: 2, on: right)
+            let gates = try [left, right].map { try GateFixture(on: $0) }
+            let epochs = try gates.map { try $0.armColour([a, b]) }
+            try epochs[0].cut("a")
+            try epochs[0].call { try $0.sendMarkers(.cut, from: ["a"]) }
+            #expect(try await epochs[1].hears { $0 == arrived(.cut) })
+            try epochs[1].cut("b")
+            let loop = try #require(epochs[1].epoch.gates["b"])
+            #expect(loop.perform { $0.markers.missing(.cut) } == ["a"])
+            #expect(loop.perform { $0.markers.hasDrained("a") } == true)
+            try epochs[0].call { try $0.sendMarkers(.cut, from: ["a"]) }
+            let anew = GateEvent.markerArrived(
+                sender: "a", receiver: "b", kind: .cut, bleached: false, beforeCut: false)
+            #expect(try await epochs[1].hears { $0 == anew })
+            #expect(loop.perform { $0.markers.missing(.cut) } == [])
+            for epoch in epochs { _ = try epoch.call { try $0.release() } }
+        }
         }
 
         @Test("A path that bleaches is told at once, and again when only a later copy lost its colour")
@@ -111,7 +135,9 @@ extension GateTests {
             for (sender, receiver) in [("g1", "g2"), ("g1", "g3"), ("g3", "g1"), ("g3", "g2")] {
                 #expect(
                     try await epoch.hears {
-                        $0 == .markerArrived(sender: sender, receiver: receiver, kind: kind, bleached: false)
+                        $0
+                            == .markerArrived(
+                                sender: sender, receiver: receiver, kind: kind, bleached: false, beforeCut: true)
                     })
             }
             #expect(epoch.events.count == 4)
@@ -127,7 +153,7 @@ struct MarkerLedgerTests {
     func pairs() {
         var ledger = MarkerLedger(receiver: "b", expected: ["a": [0, 1]])
         func told(bleached: Bool) -> GateEvent {
-            .markerArrived(sender: "a", receiver: "b", kind: .probe, bleached: bleached)
+            .markerArrived(sender: "a", receiver: "b", kind: .probe, bleached: bleached, beforeCut: true)
         }
         #expect(ledger.note(.probe, from: "a", nicIndex: 0, isColoured: false) == nil)
         #expect(ledger.note(.probe, from: "a", nicIndex: 0, isColoured: true) == nil)

@@ -28,11 +28,11 @@ extension GateTests {
             try rightEpoch.call { try $0.sendAllMarkers(.flush) }
             #expect(
                 try await rightEpoch.hears {
-                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
                 })
             #expect(
                 try await leftEpoch.hears {
-                    $0 == .markerArrived(sender: "b", receiver: "a", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "b", receiver: "a", kind: .flush, bleached: false, beforeCut: true)
                 })
             // Sent again they are taken out again and told once.
             try leftEpoch.call { try $0.sendAllMarkers(.flush) }
@@ -41,7 +41,10 @@ extension GateTests {
             #expect(evidence.allSatisfy { $0.markersMissing == [] && $0.markersRejected == 0 && $0.unbroken })
             #expect(try await sentinel(a, b) == [9_999])
             #expect(try await sentinel(b, a) == [9_999])
-            #expect(rightEpoch.events == [.markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)])
+            #expect(
+                rightEpoch.events == [
+                    .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
+                ])
         }
 
         @Test("A marker comes after every segment that was emitted before it")
@@ -57,7 +60,7 @@ extension GateTests {
             try leftEpoch.call { try $0.sendAllMarkers(.flush) }
             #expect(
                 try await rightEpoch.hears {
-                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
                 })
             // Nothing more can come: all of them are there now.
             #expect(b.numbersNow() == Array(1...400))
@@ -76,7 +79,8 @@ extension GateTests {
                         try await epoch.hears {
                             $0
                                 == .markerArrived(
-                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false)
+                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false,
+                                    beforeCut: true)
                         })
                 }
             }
@@ -106,7 +110,8 @@ extension GateTests {
                         try await epoch.hears {
                             $0
                                 == .markerArrived(
-                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false)
+                                    sender: sender.name, receiver: receiver.name, kind: .flush, bleached: false,
+                                    beforeCut: true)
                         },
                         "\(sender.name) > \(receiver.name)")
                 }
@@ -150,7 +155,7 @@ extension GateTests {
             try a.send(frame(epoch: 5, key: GateFixture.key))
             #expect(
                 try await epoch.hears {
-                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
                 })
             let evidence = try #require(try epoch.call { try $0.release() }.first)
             #expect(evidence.markersRejected == 5)
@@ -213,7 +218,7 @@ extension GateTests {
             try epochs[0].call { try $0.sendAllMarkers(.flush) }
             #expect(
                 try await epochs[1].hears {
-                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false)
+                    $0 == .markerArrived(sender: "a", receiver: "b", kind: .flush, bleached: false, beforeCut: true)
                 })
             try epochs[0].call { epoch in
                 epoch.beginCut("a")

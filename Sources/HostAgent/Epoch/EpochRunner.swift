@@ -171,9 +171,10 @@ package final class EpochRunner: Sendable {
         Task {
             for await event in gate.events {
                 switch event {
-                case .markerArrived(let sender, let receiver, let kind, let bleached):
+                case .markerArrived(let sender, let receiver, let kind, let bleached, let beforeCut):
                     let channel = Channel(sender: MemberName(sender), receiver: MemberName(receiver))
-                    feed(.markerArrived(channel, MarkerKind(kind), bleached: bleached))
+                    feed(
+                        .markerArrived(channel, MarkerKind(kind), bleached: bleached, beforeCut: beforeCut))
                 case .colourArrived(let member):
                     // Held by the gate; what has the member cut is the marker behind it, which can be believed.
                     logger.debug("a coloured segment waits", metadata: ["member": "\(member)"])

@@ -42,7 +42,8 @@ extension GateFault {
         case .watchdog(let member):
             Failure(
                 .holdExceeded, member: MemberName(member),
-                "\(description) Take the snapshot with --mode colour, or raise hold.budget (in colour mode colour.budget) at the manager.")
+                "\(description) Take the snapshot with --mode colour, or raise hold.budget (in colour mode colour.budget) at the manager."
+            )
         default: Failure(.gateBroken, description)
         }
     }
