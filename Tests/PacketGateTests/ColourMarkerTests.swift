@@ -61,7 +61,6 @@ extension GateTests {
             #expect(loop.perform { $0.markers.missing(.cut) } == [])
             for epoch in epochs { _ = try epoch.call { try $0.release() } }
         }
-        }
 
         @Test("A path that bleaches is told at once, and again when only a later copy lost its colour")
         func bleached() async throws {
