@@ -109,7 +109,7 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", logging, subprocess],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", locks, logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
