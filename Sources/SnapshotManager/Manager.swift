@@ -10,15 +10,18 @@ package actor Manager {
         package var holdBudget: UInt64
         package var flushBound: UInt64
         package var inventoryBound: UInt64
+        package var reconnectBound: UInt64
 
         package init(
             holdBudget: UInt64 = ManagerConfiguration.defaultHoldBudget,
             flushBound: UInt64 = ManagerConfiguration.defaultFlushBound,
-            inventoryBound: UInt64 = ManagerConfiguration.defaultInventoryBound
+            inventoryBound: UInt64 = ManagerConfiguration.defaultInventoryBound,
+            reconnectBound: UInt64 = ManagerConfiguration.defaultReconnectBound
         ) {
             self.holdBudget = holdBudget
             self.flushBound = flushBound
             self.inventoryBound = inventoryBound
+            self.reconnectBound = reconnectBound
         }
     }
 

@@ -40,7 +40,7 @@ package struct ManagerServer: Service {
             catalog: catalog, repository: repository,
             limits: Manager.Limits(
                 holdBudget: configuration.holdBudget, flushBound: configuration.flushBound,
-                inventoryBound: configuration.inventoryBound),
+                inventoryBound: configuration.inventoryBound, reconnectBound: configuration.reconnectBound),
             logger: logger)
         self.configuration = configuration
         self.logger = logger
