@@ -40,7 +40,13 @@ final class FakeHypervisor: HypervisorDriver {
     func keep(_ uuid: String) async throws(HypervisorError) { note("keep \(uuid)") }
     func destroy(_ uuid: String) async throws(HypervisorError) { note("destroy \(uuid)") }
     func announce(_ uuid: String) async throws(HypervisorError) { note("announce \(uuid)") }
-    func recover(workspace: String) async throws(HypervisorError) { note("recover") }
+    func recover(workspace: String) async throws(HypervisorError) {
+        note("recover")
+        if let failure = recoveryFailure.withLockedValue({ $0 }) { throw failure }
+    }
+
+    /// Why a recovery fails, as long as it does.
+    let recoveryFailure = NIOLockedValueBox<HypervisorError?>(nil)
 
     func note(_ call: String) { calls.withLockedValue { $0.append(call) } }
 }
