@@ -255,6 +255,13 @@ package final class RestoreRunner: Sendable {
     /// The members stay: libvirt keeps them, and the disks of earlier restores, whose timeline is given up, go.
     private func commit() async {
         guard let plan = work.withLockedValue(\.plan) else { return }
+        var journal = journal(of: plan)
+        journal.committed = true
+        do {
+            if !journal.members.isEmpty { try journal.write(in: configuration.state) }
+        } catch {
+            logger.warning("the end of a restore was not noted", metadata: ["error": "\(error)"])
+        }
         for (name, machine) in work.withLockedValue(\.loaded) {
             do {
                 try await hypervisor.keep(machine.uuid)
