@@ -68,8 +68,7 @@ struct RestoreJournal: Codable, Sendable {
             try? FileManager.default.removeItem(atPath: member.folder)
             return
         }
-        let usesFolder = machine.disks.contains { $0.path?.hasPrefix(member.folder + "/") == true }
-        switch (usesFolder, committed == true) {
+        switch (machine.uses(member.folder), committed == true) {
         // Somebody has switched it off since; its disks are all that is left of it.
         case (true, _) where machine.state == .off: break
         case (true, true): try await hypervisor.keep(member.machine)
@@ -80,4 +79,9 @@ struct RestoreJournal: Codable, Sendable {
         case (false, _): try? FileManager.default.removeItem(atPath: member.folder)
         }
     }
+}
+
+extension VirtualMachine {
+    /// Whether a disk of it lies in that folder.
+    func uses(_ folder: String) -> Bool { disks.contains { $0.path?.hasPrefix(folder + "/") == true } }
 }
