@@ -175,7 +175,7 @@ let package = Package(
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
-        .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
+        .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab", locks], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
     ]

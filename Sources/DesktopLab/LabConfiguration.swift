@@ -25,8 +25,8 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
     package var holdBudget: Int?
     /// Packets that each queue may hold; nil: the agents' default.
     package var queueLength: Int?
-    /// libfaketime, through which the agent of the first desktop sees the time, so that its clock can be stepped while
-    /// the machine's own is left alone; nil: it sees the machine's.
+    /// libfaketime, through which the agent of the first desktop can be made to see the time, so that its clock is
+    /// stepped while the machine's own is left alone.
     package var clockLibrary: String?
 
     package static let defaultDirectory = "/var/lib/holdfast-lab"

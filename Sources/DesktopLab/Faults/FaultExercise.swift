@@ -39,6 +39,7 @@ package struct FaultExercise: Sendable {
         guard present.count == lab.machines.count else {
             throw LabError.badConfiguration("the case began with guests missing: \(present.keys.sorted())")
         }
+        try await injector.prepare(subject.fault)
         let ends = lab.logEnds()
         let known = Set(try await snapshots())
         let watch = ConditionWatch(lab: lab)
@@ -56,12 +57,15 @@ package struct FaultExercise: Sendable {
         // A restore that goes on is no recovery: its guests are off and fenced for as long as it takes.
         let from = subject.job == .restore && hit.job.succeeded ? max(hit.over, hit.ended) : hit.over
         let settled = max(hit.over, hit.ended)
+        let answered = try await managerAnswers(by: settled + Self.patience)
         while await !watch.isClean(since: settled), ContinuousClock.now < settled + Self.patience {
             try await Task.sleep(for: .milliseconds(20))
         }
         if await !watch.isClean(since: settled) { result.shortcomings += await watch.complaints }
         let budget = Duration.milliseconds(lab.configuration.holdBudget ?? 1_000)
-        let recovered = await watch.recovered(after: from, budget: budget) ?? from
+        var recovered = await watch.recovered(after: from, budget: budget) ?? from
+        // A manager that was killed is back only when it answers.
+        if subject.fault == .managerKilled { recovered = max(recovered, answered) }
         await watch.stop()
         result.recovery = max(0, (recovered - from) / .milliseconds(1))
         if recovered - from > Self.limit {
@@ -86,7 +90,9 @@ package struct FaultExercise: Sendable {
             let again = try await holdfast(["restore", base, "--replace", "--no-verify"])
             if !again.succeeded { result.shortcomings.append("A restore was then refused: \(Self.said(again))") }
         }
-        return try await secure(known: known, base: base, into: &result)
+        let next = try await secure(known: known, base: base, into: &result)
+        try await injector.cleanUp(subject.fault)
+        return next
     }
 
     // MARK: The fault
@@ -147,6 +153,18 @@ package struct FaultExercise: Sendable {
             subject.fault.killsGuests && (subject.fault != .guestKilled || name == lab.machines[0].name)
         }
         return Hit(job: said, ended: ended, over: over, dead: dead)
+    }
+
+    /// When the manager first answered; it is never asked twice when it runs.
+    private func managerAnswers(by end: ContinuousClock.Instant) async throws -> ContinuousClock.Instant {
+        while true {
+            let said = try await holdfast(["agents"])
+            if said.succeeded { return .now }
+            guard ContinuousClock.now < end else {
+                throw LabError.timedOut("waiting for the manager", detail: Self.said(said))
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     // MARK: What is left

@@ -11,6 +11,31 @@ struct FaultInjector: Sendable {
     private var victim: Lab.Machine { lab.machines[0] }
     private var agent: String { ProductDaemons.agentRole(lab.topology.hostName(ofDesktop: Self.desktop)) }
 
+    /// Makes ready what the fault needs, on a lab that is well.
+    func prepare(_ fault: Fault) async throws {
+        guard fault == .clockStepped else { return }
+        try clock.install()
+        try await restartAgent()
+    }
+
+    /// Takes away what `prepare` made.
+    func cleanUp(_ fault: Fault) async throws {
+        guard fault == .clockStepped else { return }
+        try clock.remove()
+        try await restartAgent()
+    }
+
+    /// The supervisor starts it again.
+    private func restartAgent() async throws {
+        guard let former = try lab.daemon(agent) else { return }
+        await former.stop()
+        let end = ContinuousClock.now + .seconds(30)
+        while try lab.daemon(agent) == nil {
+            guard ContinuousClock.now < end else { throw LabError.timedOut("the restart of \(agent)", detail: "") }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
     /// Returns when it is done.
     func inflict(_ fault: Fault, in job: FaultCase.Job) async throws {
         switch fault {

@@ -84,7 +84,7 @@ struct ProductDaemons: Sendable {
             ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)] + ahead
                 + [agent, "run", "--config", folders.agentConfiguration(desktop), "--log-level", "debug"],
             role: ProductDaemons.agentRole(host), log: folders.log("agent-\(host)"),
-            environment: try DesktopClock(topology.configuration, desktop: desktop)?.environment() ?? [:])
+            environment: DesktopClock(topology.configuration, desktop: desktop)?.environment ?? [:])
     }
 
     private func agentConfiguration(_ desktop: Int) -> String {
