@@ -49,6 +49,11 @@ package struct SmallRoom: Sendable {
     /// MiB.
     package let size: Int
 
+    package init(path: String, size: Int) {
+        self.path = path
+        self.size = size
+    }
+
     /// Leaves room for nothing: the limit becomes what is in use. At once, whereas to write a file that takes up the
     /// rest would take longer than most phases last.
     package func fill() throws {
