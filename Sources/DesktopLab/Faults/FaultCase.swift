@@ -52,7 +52,7 @@ package struct FaultCase: Hashable, Sendable, Codable, CustomStringConvertible {
     /// Whether `text` names this case: a fault, a phase after `@`, or both.
     package func matches(_ text: String) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let first = parts.first else { return false }
+        guard !text.isEmpty, parts.count <= 2, let first = parts.first else { return false }
         return (first.isEmpty || first == fault.rawValue) && (parts.count < 2 || parts[1] == column)
     }
 }
