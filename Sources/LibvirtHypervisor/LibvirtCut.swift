@@ -205,7 +205,8 @@ final class LibvirtCut: PreparedCut {
         } catch {
             if state.withLockedValue(\.cannotWrite) {
                 throw .noSpace(
-                    "The VM could not write into its overlay in \(workspace) and stood still. Give the folder more room.")
+                    "The VM could not write into its overlay in \(workspace) and stood still. Give the folder more room."
+                )
             }
             throw error
         }
