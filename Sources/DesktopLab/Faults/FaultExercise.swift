@@ -5,7 +5,7 @@ package struct FaultExercise: Sendable {
     /// Longest time from a fault, or its healing, until all is well.
     package static let limit = Duration.seconds(5)
     /// What is waited for longer than any bound of the product, so that a report says how long it took.
-    private static let patience = Duration.seconds(25)
+    static let patience = Duration.seconds(25)
 
     let lab: Lab
     let supervisor: LabSupervisor
@@ -57,7 +57,9 @@ package struct FaultExercise: Sendable {
         // A restore that goes on is no recovery: its guests are off and fenced for as long as it takes.
         let from = subject.job == .restore && hit.job.succeeded ? max(hit.over, hit.ended) : hit.over
         let settled = max(hit.over, hit.ended)
-        let answered = try await managerAnswers(by: settled + Self.patience)
+        // What a killed agent leaves of a restore is put right before it dials in; a snapshot is asked for at once.
+        let answered = try await managerAnswers(
+            by: settled + Self.patience, with: subject.job == .restore ? lab.desktops.map(\.name) : [])
         while await !watch.isClean(since: settled), ContinuousClock.now < settled + Self.patience {
             try await Task.sleep(for: .milliseconds(20))
         }
@@ -97,7 +99,7 @@ package struct FaultExercise: Sendable {
 
     // MARK: The fault
 
-    private struct Hit: Sendable {
+    struct Hit: Sendable {
         /// What the command said that was under way.
         var job: CommandResult
         /// When the command ended.
@@ -118,7 +120,7 @@ package struct FaultExercise: Sendable {
         phases.onEntry(of: subject.phase, in: subject.job) {
             // The manager stands still while the fault is done, which takes milliseconds as most phases do. Not at
             // once: those whom it tells what to do shall hear of it.
-            usleep(1_500)
+            if subject.phase != "sealing" { usleep(1_500) }
             kill(manager.pid, subject.fault == .managerKilled ? SIGKILL : SIGSTOP)
         }
         let command =
@@ -155,141 +157,37 @@ package struct FaultExercise: Sendable {
         return Hit(job: said, ended: ended, over: over, dead: dead)
     }
 
-    /// When the manager first answered; it is never asked twice when it runs.
-    private func managerAnswers(by end: ContinuousClock.Instant) async throws -> ContinuousClock.Instant {
+    /// When the manager first answered. Returns when the agents of `hosts` are connected too.
+    private func managerAnswers(
+        by end: ContinuousClock.Instant, with hosts: [String]
+    ) async throws -> ContinuousClock.Instant {
+        struct List: Decodable {
+            struct Agent: Decodable {
+                var host: String
+                var connected: Bool
+            }
+            var agents: [Agent]
+        }
+        var first: ContinuousClock.Instant?
         while true {
-            let said = try await holdfast(["agents"])
-            if said.succeeded { return .now }
+            let said = try await holdfast(["agents", "--output", "json"])
+            if said.succeeded {
+                let answered = first ?? .now
+                first = answered
+                let list = try JSONDecoder().decode(List.self, from: Data(said.standardOutput.utf8))
+                if Set(list.agents.filter(\.connected).map(\.host)).isSuperset(of: hosts) { return answered }
+            }
             guard ContinuousClock.now < end else {
-                throw LabError.timedOut("waiting for the manager", detail: Self.said(said))
+                throw LabError.timedOut("waiting for the manager and its agents", detail: Self.said(said))
             }
             try await Task.sleep(for: .milliseconds(50))
         }
     }
 
-    // MARK: What is left
-
-    private func emulators() -> [String: Int32] {
-        Dictionary(
-            uniqueKeysWithValues: lab.machines.compactMap { machine in
-                lab.desktops.lazy.compactMap { lab.emulator(of: machine.name, on: $0.number) }.first
-                    .map { (machine.name, $0) }
-            })
-    }
-
-    private func judge(
-        _ left: [String: Int32], before: [String: Int32], _ subject: FaultCase, _ hit: Hit,
-        into result: inout FaultResult
-    ) {
-        let old = left.filter { before[$0.key] == $0.value }.keys.sorted()
-        let new = left.filter { before[$0.key] != $0.value }.keys.sorted()
-        let missing = lab.machines.map(\.name).filter { left[$0] == nil && !hit.dead.contains($0) }
-        switch subject.job {
-        case .snapshot:
-            if !new.isEmpty { result.shortcomings.append("\(new) were started anew.") }
-            if !missing.isEmpty { result.shortcomings.append("\(missing) died.") }
-        case .restore:
-            if !old.isEmpty && !new.isEmpty {
-                result.shortcomings.append("\(old) run from the old timeline, \(new) from the new one.")
-            }
-            // The one way to a part of the new timeline that the protocol states: a host that misses the last word.
-            if !new.isEmpty && !missing.isEmpty && result.landed != "finishing" && result.landed != "finished" {
-                result.shortcomings.append("Only \(new) run from the new timeline; \(result.outcome)")
-            }
-            if hit.job.succeeded && new.isEmpty { result.shortcomings.append("Restored, but nothing runs.") }
-        }
-    }
-
-    /// Those of the dead that the manager still takes for living.
-    private func unreported(_ dead: [String]) async throws -> [String] {
-        struct Inventory: Decodable {
-            struct Machine: Decodable {
-                var name: String
-                var state: String
-            }
-            var vms: [Machine]
-        }
-        let end = ContinuousClock.now + Self.limit
-        while true {
-            let said = try await holdfast(["vms", "--output", "json"])
-            if said.succeeded {
-                let inventory = try JSONDecoder().decode(Inventory.self, from: Data(said.standardOutput.utf8))
-                let wrong = inventory.vms.filter { dead.contains($0.name) && $0.state != "off" }
-                if wrong.isEmpty { return [] }
-                if ContinuousClock.now >= end { return wrong.map { "\($0.name) is dead but shown as \($0.state)." } }
-            } else if ContinuousClock.now >= end {
-                return ["The VMs could not be listed: \(Self.said(said))"]
-            }
-            try await Task.sleep(for: .milliseconds(200))
-        }
-    }
-
-    private func longestSilence(since ends: [String: UInt64]) throws -> UInt64 {
-        try lab.machines.flatMap { machine in
-            try lab.witnessReports(of: machine.name, since: ends[machine.name] ?? 0).flatMap(\.connections)
-                .map(\.silence)
-        }.max() ?? 0
-    }
-
-    // MARK: The next snapshot
-
-    private struct Named: Decodable {
-        var id: String
-    }
-
-    private func snapshots() async throws -> [String] {
-        struct List: Decodable {
-            var snapshots: [Named]
-        }
-        let said = try await holdfast(["snapshot", "list", "--output", "json"])
-        guard said.succeeded else {
-            throw LabError.commandFailed("holdfast snapshot list", status: "\(said.status)", detail: Self.said(said))
-        }
-        return try JSONDecoder().decode(List.self, from: Data(said.standardOutput.utf8)).snapshots.map(\.id)
-    }
-
-    /// Takes the next snapshot, once; looks for halves of others; keeps the new one alone.
-    private func secure(known: Set<String>, base: String, into result: inout FaultResult) async throws -> String {
-        struct Answer: Decodable {
-            var snapshot: Named
-        }
-        let began = ContinuousClock.now
-        let taken = try await holdfast(["snapshot", "create", cluster, "--output", "json"])
-        guard taken.succeeded else {
-            result.shortcomings.append("The next snapshot was not sealed: \(Self.said(taken))")
-            return base
-        }
-        result.nextSnapshot = (ContinuousClock.now - began) / .milliseconds(1)
-        let next = try JSONDecoder().decode(Answer.self, from: Data(taken.standardOutput.utf8)).snapshot.id
-
-        for snapshot in try await snapshots() where !known.contains(snapshot) {
-            let verified = try await holdfast(["snapshot", "verify", snapshot])
-            if !verified.succeeded { result.shortcomings.append("\(snapshot) is not whole: \(Self.said(verified))") }
-        }
-        for room in ["staging", "trash"] {
-            let folder = "\(lab.folders.repository)/\(room)"
-            let left = try FileManager.default.contentsOfDirectory(atPath: folder)
-            if !left.isEmpty { result.shortcomings.append("In the repository's \(room) is left: \(left).") }
-        }
-        for desktop in lab.desktops {
-            let left = try FileManager.default.contentsOfDirectory(atPath: lab.folders.workspace(desktop.number))
-            if !left.isEmpty { result.shortcomings.append("Of an epoch is left on \(desktop.name): \(left).") }
-        }
-        let condition = await LabCondition.look(at: lab)
-        result.shortcomings += condition.complaints
-        let stalled = try await WitnessProgress(of: lab.machines, in: lab).wait(patience: Self.patience)
-        result.shortcomings += stalled
-        for snapshot in try await snapshots() where snapshot != next {
-            let deleted = try await holdfast(["snapshot", "delete", snapshot])
-            if !deleted.succeeded { result.shortcomings.append("\(snapshot) stays: \(Self.said(deleted))") }
-        }
-        return next
-    }
-
     // MARK: The command line
 
     /// As `Lab.holdfast`, but not for ever.
-    private func holdfast(_ arguments: [String]) async throws -> CommandResult {
+    func holdfast(_ arguments: [String]) async throws -> CommandResult {
         let tool = try ProductExecutables(lab.configuration).path(of: "holdfast")
         return try await lab.run(["timeout", "100", tool] + arguments, in: .manager)
     }
