@@ -20,9 +20,9 @@ LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
 PACKAGES := \
 	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
-	iptables iproute2 busybox-static cpio kmod tcpdump binutils protobuf-compiler
+	iptables nftables iproute2 faketime busybox-static cpio kmod tcpdump binutils protobuf-compiler
 
-.PHONY: simulate simulate-mutants fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench clean
+.PHONY: simulate simulate-mutants fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench faults clean
 
 setup:
 	@missing=""; for package in $(PACKAGES); do \
@@ -76,6 +76,13 @@ lab-down:
 
 bench: build
 	$(LAB) bench --report .build/bench/pause.json
+
+# One third of the table: 0, 1 or 2; all of it by default.
+THIRD ?=
+
+# Every fault at every phase of a snapshot and of a restore, on real guests.
+faults: build
+	$(LAB) faults $(if $(THIRD),--third $(THIRD)) --report .build/faults/report.json
 
 clean:
 	-[ -x $(PRODUCTS)/holdfast-lab ] && $(LAB) down

@@ -109,7 +109,7 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", logging, subprocess],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", locks, logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
@@ -178,7 +178,7 @@ let package = Package(
         .testTarget(
             name: "SimulatedClusterTests", dependencies: ["SimulatedCluster", "holdfast-simulate"],
             swiftSettings: strict),
-        .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab"], swiftSettings: strict),
+        .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab", locks], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
     ]

@@ -20,8 +20,24 @@ extension Lab {
         ProductDaemons.agentRole(topology.hostName(ofDesktop: desktop))
     }
 
-    private func daemon(_ role: String) throws -> DaemonProcess? {
+    func daemon(_ role: String) throws -> DaemonProcess? {
         try processes().last { $0.process.role == role && $0.isRunning }?.process
+    }
+
+    /// Sends a signal to the process of that role, if it runs, at once.
+    func signal(_ role: String, _ number: Int32) throws {
+        guard let daemon = try daemon(role) else { return }
+        kill(daemon.pid, number)
+    }
+
+    /// Writes down the process that has taken over a role.
+    func replace(_ process: DaemonProcess) throws {
+        guard var state = try LabState.load(from: configuration.directory) else {
+            throw LabError.notUp(configuration.directory)
+        }
+        state.processes.removeAll { $0.role == process.role }
+        state.processes.append(process)
+        try state.save()
     }
 
     private func killDaemon(_ role: String) async throws {
@@ -35,12 +51,7 @@ extension Lab {
         _ run: (ProductDaemons, @Sendable (DaemonProcess) async throws -> Void) async throws -> Void
     ) async throws {
         guard try daemon(role) == nil else { return }
-        let directory = configuration.directory
-        try await run(try ProductDaemons(configuration)) { process in
-            guard var state = try LabState.load(from: directory) else { throw LabError.notUp(directory) }
-            state.processes.removeAll { $0.role == role }
-            state.processes.append(process)
-            try state.save()
-        }
+        let lab = self
+        try await run(try ProductDaemons(configuration)) { try lab.replace($0) }
     }
 }

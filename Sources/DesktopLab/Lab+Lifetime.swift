@@ -40,6 +40,8 @@ extension Lab {
             try await Command.require(["ip", "netns", "del", namespace])
         }
 
+        try await LabRooms.unmount(below: directory)
+
         // `up` took only an empty folder. The state last: as long as it is there, the rest can be found.
         for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name != "lab.json" {
             try FileManager.default.removeItem(atPath: "\(directory)/\(name)")

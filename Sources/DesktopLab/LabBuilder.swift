@@ -32,6 +32,8 @@ actor LabBuilder {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         }
 
+        try await LabRooms.mount(for: configuration)
+
         progress("making \(configuration.desktops) desktops")
         for command in topology.networkCommands { try await Command.require(["ip"] + command) }
 

@@ -19,12 +19,23 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
     /// build folder.
     package var executables: String?
 
+    /// Sizes of the file systems that the lab's products have to themselves; nil: they share the machine's.
+    package var rooms: LabRooms?
+    /// Longest time for which a gate may hold, in milliseconds; nil: the manager's default.
+    package var holdBudget: Int?
+    /// Packets that each queue may hold; nil: the agents' default.
+    package var queueLength: Int?
+    /// libfaketime, through which the agent of the first desktop can be made to see the time, so that its clock is
+    /// stepped while the machine's own is left alone.
+    package var clockLibrary: String?
+
     package static let defaultDirectory = "/var/lib/holdfast-lab"
 
     package init(
         desktops: Int = 3, machines: Int = 4, memory: Int = 128,
         directory: String = LabConfiguration.defaultDirectory, rate: Int = 131_072, mixesFamilies: Bool = true,
-        guestOptions: [String] = [], startsProducts: Bool = true, executables: String? = nil
+        guestOptions: [String] = [], startsProducts: Bool = true, executables: String? = nil,
+        rooms: LabRooms? = nil, holdBudget: Int? = nil, queueLength: Int? = nil, clockLibrary: String? = nil
     ) {
         self.desktops = desktops
         self.machines = machines
@@ -35,6 +46,10 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
         self.guestOptions = guestOptions
         self.startsProducts = startsProducts
         self.executables = executables
+        self.rooms = rooms
+        self.holdBudget = holdBudget
+        self.queueLength = queueLength
+        self.clockLibrary = clockLibrary
     }
 
     func validate() throws(LabError) {

@@ -31,6 +31,12 @@ package struct LabFolders: Hashable, Sendable {
     package func agent(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent" }
     package func agentConfiguration(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent.yaml" }
     package func storage(_ desktop: Int) -> String { "\(self.desktop(desktop))/storage" }
+    /// Where the agent of a desktop keeps the overlays of an epoch.
+    package func workspace(_ desktop: Int) -> String { "\(storage(desktop))/epochs" }
+    /// Where the agent of a desktop keeps the disks of restored machines.
+    package func restored(_ desktop: Int) -> String { "\(storage(desktop))/restored" }
+    /// By how much the desktop's clock is wrong; see `LabConfiguration.clockLibrary`.
+    package func clock(_ desktop: Int) -> String { "\(self.desktop(desktop))/clock" }
 }
 
 /// The folders of a machine that each desktop's libvirtd must have to itself.

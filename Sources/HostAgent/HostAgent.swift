@@ -15,20 +15,27 @@ package actor HostAgent: Service {
     private var outgoing: AsyncStream<AgentMessage>.Continuation?
     private var epochs: [String: (epoch: Epoch, runner: EpochRunner, task: Task<Void, Never>)] = [:]
     private var restores: [UInt64: (runner: RestoreRunner, task: Task<Void, Never>)] = [:]
+    private let recovery: DesktopRecovery
+    /// How long the manager is left without this agent for the sake of the recovery. A hypervisor that stays away
+    /// longer shall be known by its name, not by an agent that is missing.
+    private static let recoveryPatience = Duration.seconds(20)
 
     package static let version = "0.1.0"
 
     package init(services: DesktopServices, identity: AgentIdentity) {
         self.services = services
         self.identity = identity
+        recovery = DesktopRecovery(
+            configuration: services.configuration, hypervisor: services.hypervisor, logger: services.logger)
     }
 
     package func run() async throws {
         let session = ManagerSession(identity: identity, logger: services.logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.recover() }
-            group.addTask {
+            group.addTask { [recovery] in await cancelWhenGracefulShutdown { await recovery.run() } }
+            group.addTask { [recovery] in
                 await cancelWhenGracefulShutdown {
+                    await recovery.wait(atMost: Self.recoveryPatience)
                     try? await session.run(
                         hello: { await self.hello() }, handle: { event in await self.handle(event) })
                 }
@@ -38,25 +45,6 @@ package actor HostAgent: Service {
         await letGo()
         services.gate.shutDown()
         services.logger.info("agent ended")
-    }
-
-    /// Puts right what an agent that was killed left; tries again until the hypervisor can be reached.
-    private func recover() async {
-        await cancelWhenGracefulShutdown { [services] in
-            var announced = false
-            while !Task.isCancelled {
-                do {
-                    try await services.hypervisor.recover(workspace: services.configuration.workspace)
-                    try await RestoreJournal.recover(
-                        in: services.configuration.state, hypervisor: services.hypervisor, logger: services.logger)
-                    return
-                } catch {
-                    if !announced { services.logger.error("recovery is waiting", metadata: ["error": "\(error)"]) }
-                    announced = true
-                    try? await Task.sleep(for: .seconds(2))
-                }
-            }
-        }
     }
 
     private func hello() async -> AgentHello {
@@ -108,8 +96,22 @@ package actor HostAgent: Service {
 
     // MARK: Epochs and restores
 
+    /// What is said to a job that comes before the recovery is through: both would work on the same VMs.
+    private var unrecovered: Failure? {
+        guard !recovery.isDone else { return nil }
+        let text =
+            "\(services.host) is still putting right what an agent that was killed left. See whether its hypervisor "
+            + "runs, and try again in a moment."
+        return Failure(.busy, text)
+    }
+
     private func snapshot(_ cluster: String, _ epoch: Epoch, _ command: SnapshotCommand) {
         if case .prepare(let plan) = command {
+            if let unrecovered {
+                send(.snapshot(cluster: cluster, epoch: epoch, .failed(unrecovered)))
+                send(.snapshot(cluster: cluster, epoch: epoch, .aborted))
+                return
+            }
             guard epochs[cluster] == nil else {
                 let text = "\(services.host) is still busy with the last epoch of \(cluster). Try again in a moment."
                 send(.snapshot(cluster: cluster, epoch: epoch, .failed(Failure(.busy, text))))
@@ -138,6 +140,10 @@ package actor HostAgent: Service {
     }
 
     private func restore(_ id: UInt64, _ command: RestoreCommand) {
+        if case .fence = command, let unrecovered {
+            send(.restore(id: id, .failed(unrecovered)))
+            return
+        }
         if case .fence = command, restores[id] == nil, let outgoing {
             let runner = RestoreRunner(
                 configuration: services.configuration, gate: services.gate, hypervisor: services.hypervisor,

@@ -50,6 +50,26 @@ struct GuestWaking {
         return false
     }
 
+    /// Lets a guest run that QEMU stopped because it could not write into its overlay, as when the overlay's file system is
+    /// full. Of use only once the guest writes into its own files again: QEMU then repeats what it could not write.
+    func endIOError(on handle: LibvirtConnection.Handle) throws(HypervisorError) {
+        let domain: LibvirtDomain
+        do throws(HypervisorError) {
+            domain = try LibvirtDomain(uuid: uuid, on: handle)
+        } catch {
+            if case .unknownMachine = error { return }
+            throw error
+        }
+        guard try domain.isActive() else { return }
+        guard try Self.hasIOError(domain) else { return }
+        logger.notice("resuming a VM that could not write", metadata: ["vm": "\(uuid)"])
+        try domain.monitor(#"{"execute":"cont"}"#)
+    }
+
+    static func hasIOError(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> Bool {
+        MonitorAnswer.runState(in: try domain.monitor(#"{"execute":"query-status"}"#)) == "io-error"
+    }
+
     /// Whether no image is about to stop the guest once more: QEMU stops it by itself when it begins to capture.
     private static func isSettled(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> Bool {
         let status = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#)).status

@@ -9,7 +9,9 @@ import NIOConcurrencyHelpers
 final class LibvirtConnection: Sendable {
     let uri: String
     private let handle = NIOLockedValueBox<Handle?>(nil)
-    private let threads = DispatchQueue(label: "holdfast.libvirt", attributes: .concurrent)
+    /// A queue for each call: only a serial queue is given a thread whatever the others do. A concurrent one shares the few
+    /// threads on which Swift's tasks run too, two for each processor at most, and when all of them block nothing goes on.
+    private var thread: DispatchQueue { DispatchQueue(label: "holdfast.libvirt") }
 
     /// An open connection, closed with the last reference to it: a call in flight keeps it alive.
     final class Handle: @unchecked Sendable {
@@ -47,7 +49,7 @@ final class LibvirtConnection: Sendable {
         _ body: @escaping @Sendable (Handle) throws(HypervisorError) -> Value
     ) async throws(HypervisorError) -> Value {
         let result: Result<Value, HypervisorError> = await withCheckedContinuation { continuation in
-            threads.async {
+            thread.async {
                 let result: Result<Value, HypervisorError>
                 do throws(HypervisorError) {
                     result = .success(try body(try self.open()))

@@ -16,6 +16,8 @@ final class LibvirtCut: PreparedCut {
 
         var phase = Phase.prepared
         var frozenDisks: [FrozenDisk] = []
+        /// Whether the guest was seen to stand still because its overlay could not grow.
+        var cannotWrite = false
         /// What ends the cut; both ends share it, and whoever comes second waits for the first.
         var ending: Task<Void, Never>?
         /// The ending, while it waits for a cut that is just being made.
@@ -195,7 +197,19 @@ final class LibvirtCut: PreparedCut {
             throw .failed("There is no image of \(uuid): the cut was not made.")
         }
         stream.fullSpeed()
-        let bytes = try await stream.bytesAtEnd()
+        let watch = Task { try await self.watchWrites() }
+        defer { watch.cancel() }
+        let bytes: UInt64
+        do throws(HypervisorError) {
+            bytes = try await stream.bytesAtEnd()
+        } catch {
+            if state.withLockedValue(\.cannotWrite) {
+                throw .noSpace(
+                    "The VM could not write into its overlay in \(workspace) and stood still. Give the folder more room."
+                )
+            }
+            throw error
+        }
         let (status, error) = try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: self.uuid, on: handle)
             // The socket ends a moment before QEMU says that it has completed.
@@ -208,6 +222,20 @@ final class LibvirtCut: PreparedCut {
         }
         guard status == "completed", bytes > 0 else {
             throw .failed("The image is not whole: QEMU says \(status)\(error.map { ", \($0)" } ?? "").")
+        }
+    }
+
+    /// A guest whose overlay cannot grow is stopped by QEMU. It must not stand still for as long as an image takes: the
+    /// image is given up, and with it the epoch, whose end wakes the guest.
+    private func watchWrites() async throws {
+        while true {
+            try await Task.sleep(for: .milliseconds(250))
+            let stopped = try? await connection.run { [uuid] handle throws(HypervisorError) in
+                try GuestWaking.hasIOError(try LibvirtDomain(uuid: uuid, on: handle))
+            }
+            guard stopped == true else { continue }
+            state.withLockedValue { $0.cannotWrite = true }
+            return stream.cancel()
         }
     }
 
@@ -239,6 +267,7 @@ final class LibvirtCut: PreparedCut {
                 return settled
             }
             try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+            try await connection.run { handle throws(HypervisorError) in try self.waking.endIOError(on: handle) }
             if settled {
                 stream.close()
                 await stream.idle()

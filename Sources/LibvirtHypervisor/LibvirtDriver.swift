@@ -278,6 +278,9 @@ package final class LibvirtDriver: HypervisorDriver {
                     LibvirtCut.forgetImage(of: domain, bandwidth: journal.bandwidth)
                 }
                 try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+                try await connection.run { [connection, logger] handle throws(HypervisorError) in
+                    try GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).endIOError(on: handle)
+                }
             } catch {
                 // The others must not wait for the one that cannot be put right.
                 failure = failure ?? error

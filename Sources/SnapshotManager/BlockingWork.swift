@@ -2,11 +2,13 @@ import Dispatch
 
 /// Runs what blocks on disks away from the threads that answer agents.
 enum BlockingWork {
-    private static let queue = DispatchQueue(label: "holdfast.manager.blocking", attributes: .concurrent)
+    /// A queue for each call: only a serial queue is given a thread whatever the others do. A concurrent one shares the few
+    /// threads on which Swift's tasks run too, two for each processor at most, and when all of them block nothing goes on.
+    private static var thread: DispatchQueue { DispatchQueue(label: "holdfast.manager.blocking") }
 
     static func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: body()) }
+            thread.async { continuation.resume(returning: body()) }
         }
     }
 

@@ -19,12 +19,18 @@ extension Manager {
         _ manifest: SnapshotManifest, _ request: RestoreRequest, handle: JobHandle,
         progress: @escaping @Sendable (RestoreProgress) -> Void
     ) async throws(ManagerError) -> RestoreSummary {
+        let lastHosts = try await catalog.lastHosts()
+        let homes = manifest.members.map { lastHosts[$0.member.name] ?? $0.member.host }
+        let inventory = await inventory(
+            awaiting: Set(homes).union(request.placements.values).subtracting(request.lostHosts), for: handle
+        ) {
+            progress(.phase("waiting"))
+        }
         let sessions = await registry.connected
         let placement = RestorePlacement(
             request: request, cluster: manifest.cluster, members: manifest.members,
             offers: sessions.mapValues(\.offers),
-            inventory: await registry.inventory(bound: limits.inventoryBound),
-            lastHosts: try await catalog.lastHosts())
+            inventory: inventory, lastHosts: lastHosts)
         let plan = try placement.plan()
         // After the cheap refusals and before anything is touched.
         if request.verify { try await check(manifest.id, progress: progress) }

@@ -19,8 +19,10 @@ extension Manager {
         progress: @escaping @Sendable (SnapshotProgress) -> Void
     ) async throws(ManagerError) -> SnapshotSummary {
         let members = try await catalog.cluster(cluster).members
-        let planned = try MemberResolution.resolve(
-            members, in: await registry.inventory(bound: limits.inventoryBound))
+        let inventory = await inventory(awaiting: Set(members.compactMap(\.lastHost)), for: handle) {
+            progress(.phase("waiting"))
+        }
+        let planned = try MemberResolution.resolve(members, in: inventory)
         let connected = await registry.connected
         let sessions = connected.filter { host, _ in planned.contains { $0.host == host } }
 

@@ -11,17 +11,20 @@ package actor Manager {
         package var colourBudget: UInt64
         package var flushBound: UInt64
         package var inventoryBound: UInt64
+        package var reconnectBound: UInt64
 
         package init(
             holdBudget: UInt64 = ManagerConfiguration.defaultHoldBudget,
             colourBudget: UInt64 = ManagerConfiguration.defaultColourBudget,
             flushBound: UInt64 = ManagerConfiguration.defaultFlushBound,
-            inventoryBound: UInt64 = ManagerConfiguration.defaultInventoryBound
+            inventoryBound: UInt64 = ManagerConfiguration.defaultInventoryBound,
+            reconnectBound: UInt64 = ManagerConfiguration.defaultReconnectBound
         ) {
             self.holdBudget = holdBudget
             self.colourBudget = colourBudget
             self.flushBound = flushBound
             self.inventoryBound = inventoryBound
+            self.reconnectBound = reconnectBound
         }
     }
 

@@ -40,8 +40,8 @@ package struct ManagerServer: Service {
             catalog: catalog, repository: repository,
             limits: Manager.Limits(
                 holdBudget: configuration.holdBudget, colourBudget: configuration.colourBudget,
-                flushBound: configuration.flushBound,
-                inventoryBound: configuration.inventoryBound),
+                flushBound: configuration.flushBound, inventoryBound: configuration.inventoryBound,
+                reconnectBound: configuration.reconnectBound),
             logger: logger)
         self.configuration = configuration
         self.logger = logger

@@ -49,7 +49,7 @@ func withLab<Value: Sendable>(
     _ configuration: LabConfiguration, say: @escaping @Sendable (String) -> Void,
     _ body: @escaping @Sendable (Lab) async throws -> Value
 ) async throws -> Value {
-    let work = Task {
+    try await untilInterrupted {
         let lab = try await Lab.up(configuration, progress: say)
         let outcome: Result<Value, any Error>
         do {
@@ -61,6 +61,11 @@ func withLab<Value: Sendable>(
         try await Task { try await lab.down() }.value
         return try outcome.get()
     }
+}
+
+/// Runs `body`, and cancels it when the user interrupts.
+func untilInterrupted<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    let work = Task { try await body() }
     let signals = [SIGINT, SIGTERM].map { number in
         signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number)

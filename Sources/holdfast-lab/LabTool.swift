@@ -6,6 +6,7 @@ struct LabTool: AsyncParsableCommand {
         commandName: "holdfast-lab",
         abstract: "A desktop cloud on one machine, to try Holdfast and to test it.",
         subcommands: [
-            LabUp.self, LabStatus.self, LabReports.self, LabExec.self, LabDemo.self, LabBench.self, LabDown.self,
+            LabUp.self, LabStatus.self, LabReports.self, LabExec.self, LabDemo.self, LabBench.self, LabFaults.self,
+            LabDown.self,
         ])
 }

@@ -33,14 +33,38 @@ final class FakeHypervisor: HypervisorDriver {
     func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
         guard let loaded else { throw .unsupported("This hypervisor loads nothing.") }
         note("load \(request.name)")
+        machinesByUUID.withLockedValue { $0[loaded.uuid] = loaded }
+        if loadFails.withLockedValue({ $0 }) {
+            // The daemon died after it had begun; what it had made is there when it is back.
+            throw .unavailable("The connection was lost.")
+        }
         return loaded
     }
 
     func resume(_ uuid: String) async throws(HypervisorError) { note("resume \(uuid)") }
     func keep(_ uuid: String) async throws(HypervisorError) { note("keep \(uuid)") }
-    func destroy(_ uuid: String) async throws(HypervisorError) { note("destroy \(uuid)") }
+
+    func destroy(_ uuid: String) async throws(HypervisorError) {
+        let fails = failingDestructions.withLockedValue { count in
+            count -= 1
+            return count >= 0
+        }
+        note(fails ? "fail to destroy \(uuid)" : "destroy \(uuid)")
+        if fails { throw .unavailable("The daemon is being restarted.") }
+    }
+
+    let loadFails = NIOLockedValueBox(false)
+    /// How many of the next destructions fail.
+    let failingDestructions = NIOLockedValueBox(0)
+
     func announce(_ uuid: String) async throws(HypervisorError) { note("announce \(uuid)") }
-    func recover(workspace: String) async throws(HypervisorError) { note("recover") }
+    func recover(workspace: String) async throws(HypervisorError) {
+        note("recover")
+        if let failure = recoveryFailure.withLockedValue({ $0 }) { throw failure }
+    }
+
+    /// Why a recovery fails, as long as it does.
+    let recoveryFailure = NIOLockedValueBox<HypervisorError?>(nil)
 
     func note(_ call: String) { calls.withLockedValue { $0.append(call) } }
 }

@@ -16,7 +16,12 @@ struct RestoreJournalTests {
         try RestoreJournal(name: "s-1", members: [.init(machine: "uuid-vm", folder: state + "/disks")]).write(in: state)
     }
 
-    private func recover(_ machines: [VirtualMachine]) async throws -> [String] {
+    private func recover(_ machines: [VirtualMachine], committed: Bool = false) async throws -> [String] {
+        if committed {
+            var journal = try #require(RestoreJournal.all(in: state).first)
+            journal.committed = true
+            try journal.write(in: state)
+        }
         let hypervisor = FakeHypervisor(machines)
         try await RestoreJournal.recover(in: state, hypervisor: hypervisor, logger: Logger(label: "test"))
         #expect(RestoreJournal.all(in: state).isEmpty)
@@ -33,9 +38,24 @@ struct RestoreJournalTests {
         try FileManager.default.removeItem(atPath: state)
     }
 
-    @Test("A VM that was started stays")
+    @Test("A VM that runs goes as long as the manager has not said that those of all other desktops do")
     func running() async throws {
         let calls = try await recover([.sample("vm", disk: state + "/disks/vda.qcow2")])
+        #expect(calls == ["destroy uuid-vm"])
+        #expect(!disksThere)
+        try FileManager.default.removeItem(atPath: state)
+    }
+
+    @Test("A VM that was switched off keeps its disks")
+    func off() async throws {
+        #expect(try await recover([.sample("vm", state: .off, disk: state + "/disks/vda.qcow2")]).isEmpty)
+        #expect(disksThere)
+        try FileManager.default.removeItem(atPath: state)
+    }
+
+    @Test("A VM of a restore that was complete stays")
+    func complete() async throws {
+        let calls = try await recover([.sample("vm", disk: state + "/disks/vda.qcow2")], committed: true)
         #expect(calls == ["keep uuid-vm"])
         #expect(disksThere)
         try FileManager.default.removeItem(atPath: state)

@@ -35,7 +35,10 @@ struct RestoreRunnerTests {
     }
 
     /// Drives the runner with what a manager would send, each command after the report of the one before.
-    private func restore(running: Bool, replace: Bool, replay: Bool = true) async throws -> Run {
+    private func restore(
+        running: Bool, replace: Bool, replay: Bool = true, upTo last: Int = 5,
+        hypervisor configure: (FakeHypervisor) -> Void = { _ in }
+    ) async throws -> Run {
         let root = NSTemporaryDirectory() + "holdfast-runner-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: root) }
         let fixture = try SnapshotFixture(
@@ -54,7 +57,14 @@ struct RestoreRunnerTests {
         try FileManager.default.createDirectory(atPath: root + "/state", withIntermediateDirectories: true)
         var original = VirtualMachine.sample("a")
         original.nics[0].mac = SnapshotFixture.macs["a"]!
-        let hypervisor = FakeHypervisor(running ? [original] : [], loads: original)
+        var copy = original
+        copy.disks = [
+            .init(
+                target: "vda", path: "\(root)/storage/restored/uuid-a/\(plan.snapshot)-7/vda.qcow2", format: "qcow2",
+                readOnly: false)
+        ]
+        let hypervisor = FakeHypervisor(running ? [original] : [], loads: copy)
+        configure(hypervisor)
         let (messages, continuation) = AsyncStream.makeStream(of: AgentMessage.self)
         let runner = RestoreRunner(
             configuration: configuration, gate: RecordingGate(hypervisor), hypervisor: hypervisor,
@@ -64,7 +74,7 @@ struct RestoreRunnerTests {
             await runner.run()
             continuation.finish()
         }
-        var next: [RestoreCommand] = [.load, .replay, .open, .start, .finish]
+        var next: [RestoreCommand] = [.load, .replay, .open, .start, .finish].prefix(last) + []
         var reports: [RestoreReport] = []
         runner.feed(.command(.fence(plan)))
         for await message in messages {
@@ -72,7 +82,7 @@ struct RestoreRunnerTests {
             reports.append(report)
             switch report {
             case .refused, .failed: runner.feed(.command(.discard(reason: "test")))
-            default: if !next.isEmpty { runner.feed(.command(next.removeFirst())) }
+            default: runner.feed(.command(next.isEmpty ? .discard(reason: "test") : next.removeFirst()))
             }
         }
         await task.value
@@ -96,6 +106,25 @@ struct RestoreRunnerTests {
         let run = try await restore(running: false, replace: false, replay: false)
         #expect(!run.calls.contains { $0.hasPrefix("replay") })
         #expect(run.reports.last == .finished)
+    }
+
+    @Test("What is discarded is destroyed also when the hypervisor is away for a moment")
+    func discardedLater() async throws {
+        let run = try await restore(running: false, replace: false, upTo: 2) { hypervisor in
+            hypervisor.failingDestructions.withLockedValue { $0 = 2 }
+        }
+        #expect(run.calls.contains("destroy uuid-a"), "\(run.calls)")
+        #expect(run.calls.count { $0 == "fail to destroy uuid-a" } == 2)
+        #expect(run.reports.last == .discarded)
+    }
+
+    @Test("What a load has left that failed half-way is destroyed")
+    func halfLoaded() async throws {
+        let run = try await restore(running: false, replace: false) { hypervisor in
+            hypervisor.loadFails.withLockedValue { $0 = true }
+        }
+        #expect(run.calls.contains("destroy uuid-a"), "\(run.calls)")
+        #expect(run.reports.last == .discarded)
     }
 
     @Test("While originals run nothing is fenced, stopped or loaded")

@@ -15,7 +15,7 @@ struct LabScope: SuiteTrait, TestScoping {
         let lab = try await Lab.up(
             LabConfiguration(
                 desktops: 1, machines: 1, directory: "/tmp/hf-virt-\(UUID().uuidString.prefix(8))",
-                startsProducts: false))
+                startsProducts: false, rooms: LabRooms()))
         let result: Result<Void, any Error>
         do {
             result = .success(try await Self.$lab.withValue(lab) { try await function() })

@@ -72,6 +72,39 @@ import Testing
         try await guestWorks()
     }
 
+    // MARK: A full folder
+
+    /// The guest's state, as QEMU words it, once it is as wanted.
+    private func runState(becomes wanted: String) async throws -> String? {
+        var state: String?
+        for _ in 0..<600 {
+            state = MonitorAnswer.runState(in: try await monitor(#"{"execute":"query-status"}"#))
+            if state == wanted { break }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return state
+    }
+
+    @Test(arguments: [false, true])
+    func aGuestThatCannotWriteIntoItsOverlayRunsAgainAtTheEnd(givingUp: Bool) async throws {
+        let workspace = lab.folders.workspace(1)
+        let room = SmallRoom(path: workspace, size: try #require(lab.configuration.rooms).workspace)
+        let cut = try await driver.prepareCut(of: machine.uuid, workspace: workspace, sink: CollectingSink())
+        defer { try? room.empty() }
+        try room.fill()
+        _ = try await cut.perform {}
+        #expect(try await runState(becomes: "io-error") == "io-error")
+        if givingUp {
+            await #expect(throws: HypervisorError.self) { try await cut.imageComplete() }
+            await cut.abandon()
+        } else {
+            await cut.finish()
+        }
+        // Still full: the guest writes into its own disk again.
+        try await allIsAsBefore()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: workspace).isEmpty)
+    }
+
     // MARK: The whole way
 
     @Test func aCutIsLoadedAgain() async throws {

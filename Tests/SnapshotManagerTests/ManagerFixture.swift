@@ -72,7 +72,7 @@ struct ManagerFixture: Sendable {
         ManagerConfiguration(
             state: StateDirectory(folder + "/state"), repository: folder + "/repository",
             listen: NetworkAddress(host: "127.0.0.1", port: 0),
-            enrollment: NetworkAddress(host: "127.0.0.1", port: 0), advertise: "127.0.0.1")
+            enrollment: NetworkAddress(host: "127.0.0.1", port: 0), advertise: "127.0.0.1", reconnectBound: 200)
     }
 
     func token(for host: String, lifetime: UInt64 = TokenIssuer.defaultLifetime) async throws -> EnrollmentToken {

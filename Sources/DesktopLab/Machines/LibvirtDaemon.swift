@@ -52,7 +52,9 @@ struct LibvirtDaemon: Sendable {
             try FileManager.default.createDirectory(
                 atPath: folders.libvirt(desktop, part), withIntermediateDirectories: true)
         }
-        if FileManager.default.fileExists(atPath: Self.keptCapabilities) {
+        if FileManager.default.fileExists(atPath: Self.keptCapabilities),
+            !FileManager.default.fileExists(atPath: capabilities)
+        {
             try FileManager.default.createDirectory(
                 atPath: "\(folders.libvirt(desktop, .cache))/qemu", withIntermediateDirectories: true)
             try FileManager.default.copyItem(atPath: Self.keptCapabilities, toPath: capabilities)
@@ -62,22 +64,30 @@ struct LibvirtDaemon: Sendable {
         try daemonConfiguration.write(toFile: "\(etc)/libvirtd.conf", atomically: true, encoding: .utf8)
     }
 
-    /// Starts the daemon; `record` is called with each process as soon as there is one.
+    /// Starts the daemon and waits until it answers; `record` is called with each process as soon as there is one.
     func start(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
         try writeFiles()
-        let log = folders.log("libvirtd-\(topology.hostName(ofDesktop: desktop))")
+        let daemon = try await launch(record: record)
+        let end = ContinuousClock.now + .seconds(40)
+        while try await virsh(["version", "--daemon"]).status != 0 {
+            guard daemon.isRunning, ContinuousClock.now < end else {
+                throw LabError.timedOut(role, detail: LabFolders.tail(of: log))
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    private var log: String { folders.log("libvirtd-\(topology.hostName(ofDesktop: desktop))") }
+
+    /// Starts the daemon on the files that are there.
+    @discardableResult
+    func launch(record: @Sendable (DaemonProcess) async throws -> Void) async throws -> DaemonProcess {
         // Mounts are made in the eyes of a process that only waits; the daemon then joins it.
         let holder = try DaemonProcess.start(
             ["ip", "netns", "exec", namespace, "unshare", "--mount", "--propagation", "private", "sleep", "infinity"],
             role: "mounts of \(topology.hostName(ofDesktop: desktop))", log: log)
         try await record(holder)
-        let end = ContinuousClock.now + .seconds(10)
-        while (try? String(contentsOfFile: "/proc/\(holder.pid)/comm", encoding: .utf8)) != "sleep\n" {
-            guard ContinuousClock.now < end, holder.isRunning else {
-                throw LabError.timedOut(role, detail: LabFolders.tail(of: log))
-            }
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        try await wait(until: "sleep", holder)
         for part in LibvirtFolder.allCases {
             try await Command.require([
                 "nsenter", "--mount=/proc/\(holder.pid)/ns/mnt", "mount", "--bind", folders.libvirt(desktop, part),
@@ -90,13 +100,20 @@ struct LibvirtDaemon: Sendable {
                 "--config", "/etc/libvirt/libvirtd.conf", "--pid-file", "\(folders.desktop(desktop))/libvirtd.pid",
             ], role: role, log: log)
         try await record(daemon)
-        while try await virsh(["version", "--daemon"]).status != 0 {
-            guard daemon.isRunning, ContinuousClock.now < end + .seconds(30) else {
+        try await wait(until: "libvirtd", daemon)
+        await holder.stop()
+        return daemon
+    }
+
+    /// Waits until the process has become the program of that name.
+    private func wait(until name: String, _ process: DaemonProcess) async throws {
+        let end = ContinuousClock.now + .seconds(10)
+        while (try? String(contentsOfFile: "/proc/\(process.pid)/comm", encoding: .utf8)) != "\(name)\n" {
+            guard ContinuousClock.now < end, process.isRunning else {
                 throw LabError.timedOut(role, detail: LabFolders.tail(of: log))
             }
-            try await Task.sleep(for: .milliseconds(200))
+            try await Task.sleep(for: .milliseconds(5))
         }
-        await holder.stop()
     }
 
     func virsh(_ arguments: [String]) async throws -> CommandResult {

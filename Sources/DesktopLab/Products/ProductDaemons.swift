@@ -38,15 +38,20 @@ struct ProductDaemons: Sendable {
         try await runManager(record: record)
     }
 
-    /// Starts the manager that was made before.
+    /// Starts the manager that was made before, and waits until it answers.
     func runManager(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
-        let enter = ["ip", "netns", "exec", topology.managerNamespace]
-        let log = folders.log("manager")
-        let daemon = try DaemonProcess.start(
-            enter + ahead + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
-            role: ProductDaemons.managerRole, log: log, environment: ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"])
+        let daemon = try launchManager()
         try await record(daemon)
-        try await wait(for: "the manager", daemon, log) { try await self.agents() != nil }
+        try await wait(for: "the manager", daemon, folders.log("manager")) { try await self.agents() != nil }
+    }
+
+    func launchManager() throws -> DaemonProcess {
+        var environment = ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"]
+        if let budget = topology.configuration.holdBudget { environment["HOLDFAST_MANAGER_HOLD_BUDGET"] = "\(budget)" }
+        return try DaemonProcess.start(
+            ["ip", "netns", "exec", topology.managerNamespace] + ahead
+                + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
+            role: ProductDaemons.managerRole, log: folders.log("manager"), environment: environment)
     }
 
     func startAgent(desktop: Int, record: @Sendable (DaemonProcess) async throws -> Void) async throws {
@@ -63,17 +68,23 @@ struct ProductDaemons: Sendable {
         try await runAgent(desktop: desktop, record: record)
     }
 
-    /// Starts an agent that was enrolled before.
+    /// Starts an agent that was enrolled before, and waits until the manager sees it.
     func runAgent(desktop: Int, record: @Sendable (DaemonProcess) async throws -> Void) async throws {
         let host = topology.hostName(ofDesktop: desktop)
-        let configuration = folders.agentConfiguration(desktop)
-        let enter = ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)]
-        let log = folders.log("agent-\(host)")
-        let daemon = try DaemonProcess.start(
-            enter + ahead + [agent, "run", "--config", configuration, "--log-level", "debug"],
-            role: ProductDaemons.agentRole(host), log: log)
+        let daemon = try launchAgent(desktop: desktop)
         try await record(daemon)
-        try await wait(for: "the agent of \(host)", daemon, log) { try await self.agents()?.contains(host) ?? false }
+        try await wait(for: "the agent of \(host)", daemon, folders.log("agent-\(host)")) {
+            try await self.agents()?.contains(host) ?? false
+        }
+    }
+
+    func launchAgent(desktop: Int) throws -> DaemonProcess {
+        let host = topology.hostName(ofDesktop: desktop)
+        return try DaemonProcess.start(
+            ["ip", "netns", "exec", topology.namespace(ofDesktop: desktop)] + ahead
+                + [agent, "run", "--config", folders.agentConfiguration(desktop), "--log-level", "debug"],
+            role: ProductDaemons.agentRole(host), log: folders.log("agent-\(host)"),
+            environment: DesktopClock(topology.configuration, desktop: desktop)?.environment ?? [:])
     }
 
     private func agentConfiguration(_ desktop: Int) -> String {
@@ -86,6 +97,7 @@ struct ProductDaemons: Sendable {
         allow: ["*"]
         gate:
           queueBase: 7100
+        \(topology.configuration.queueLength.map { "  queueLength: \($0)" } ?? "")
 
         """
     }

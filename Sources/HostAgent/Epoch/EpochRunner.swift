@@ -136,13 +136,9 @@ package final class EpochRunner: Sendable {
                 }
                 try await openGate(for: members, machines: machines, plan: plan)
                 for member in members { feed(.memberPrepared(member.name)) }
-            } catch let refusals as Refusals {
-                // Every member is answered for: the machine waits for each, and then tells all the reasons at once.
-                let refused = Set(refusals.failures.compactMap(\.member))
-                for member in members where !refused.contains(member.name) { feed(.memberPrepared(member.name)) }
-                for failure in refusals.failures { feed(.memberRefused(failure)) }
             } catch {
-                feed(.memberRefused(failure(of: error, member: nil)))
+                logger.notice("preparation failed", metadata: ["error": "\(error)"])
+                for event in Refusals(error).events(for: members.map(\.name)) { feed(event) }
             }
         }
         work.withLockedValue { $0.preparation = task }

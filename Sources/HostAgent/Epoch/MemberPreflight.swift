@@ -3,11 +3,6 @@ import Hypervisor
 import SnapshotProtocol
 import SnapshotStore
 
-/// Several reasons at once: whoever asks shall see all of them, not one after the other.
-struct Refusals: Error {
-    var failures: [Failure]
-}
-
 /// Looks, before anything is frozen, whether members can be snapshotted.
 struct MemberPreflight {
     let configuration: AgentConfiguration

@@ -15,6 +15,8 @@ struct RestoreJournal: Codable, Sendable {
 
     var name: String
     var members: [Member]
+    /// Whether the manager has said that the restore is complete. Before that only it knows whether all members run.
+    var committed: Bool?
 
     private static let suffix = ".restore.json"
 
@@ -40,31 +42,46 @@ struct RestoreJournal: Codable, Sendable {
         }
     }
 
-    /// Ends restores that were cut short. A VM that is still paused never ran from the new timeline and goes, with its
-    /// disks; one that runs was started by the restore, and stays.
+    /// Ends restores that were cut short: what they loaded goes, with its disks, also if it runs already. The manager
+    /// has missed this agent, and has had the members on all other hosts discarded: one that stayed would run alone.
+    /// After the manager's `finish` all stay.
     static func recover(in state: String, hypervisor: any HypervisorDriver, logger: Logger) async throws {
         for journal in all(in: state) {
-            for member in journal.members {
-                let machine: VirtualMachine
-                do throws(HypervisorError) {
-                    machine = try await hypervisor.machine(member.machine)
-                } catch {
-                    guard case .unknownMachine = error else { throw error }
-                    try? FileManager.default.removeItem(atPath: member.folder)
-                    continue
+            try await withThrowingTaskGroup { group in
+                for member in journal.members {
+                    group.addTask {
+                        try await journal.recover(member, hypervisor: hypervisor, logger: logger)
+                    }
                 }
-                let usesFolder = machine.disks.contains { $0.path?.hasPrefix(member.folder + "/") == true }
-                switch machine.state {
-                case .paused where usesFolder:
-                    logger.notice("removing a VM that was loaded only", metadata: ["vm": "\(machine.name)"])
-                    try await hypervisor.destroy(member.machine)
-                    try? FileManager.default.removeItem(atPath: member.folder)
-                case .running where usesFolder: try await hypervisor.keep(member.machine)
-                case .off where !usesFolder: try? FileManager.default.removeItem(atPath: member.folder)
-                default: break
-                }
+                try await group.waitForAll()
             }
             journal.remove(from: state)
         }
     }
+
+    private func recover(_ member: Member, hypervisor: any HypervisorDriver, logger: Logger) async throws {
+        let machine: VirtualMachine
+        do throws(HypervisorError) {
+            machine = try await hypervisor.machine(member.machine)
+        } catch {
+            guard case .unknownMachine = error else { throw error }
+            try? FileManager.default.removeItem(atPath: member.folder)
+            return
+        }
+        switch (machine.uses(member.folder), committed == true) {
+        // Somebody has switched it off since; its disks are all that is left of it.
+        case (true, _) where machine.state == .off: break
+        case (true, true): try await hypervisor.keep(member.machine)
+        case (true, false):
+            logger.notice("removing a VM of a restore that was not completed", metadata: ["vm": "\(machine.name)"])
+            try await hypervisor.destroy(member.machine)
+            try? FileManager.default.removeItem(atPath: member.folder)
+        case (false, _): try? FileManager.default.removeItem(atPath: member.folder)
+        }
+    }
+}
+
+extension VirtualMachine {
+    /// Whether a disk of it lies in that folder.
+    func uses(_ folder: String) -> Bool { disks.contains { $0.path?.hasPrefix(folder + "/") == true } }
 }

@@ -15,7 +15,13 @@ package final class RestoreRunner: Sendable {
         var pieces: [MemberName: Task<Void, Never>] = [:]
         /// What is done with the fence, in order.
         var lane: Task<Void, Never>?
+        /// Members that could not be discarded: the journal of the restore must stay.
+        var remaining: Set<MemberName> = []
     }
+
+    /// How long a discard tries to reach a hypervisor that is just restarted; less than the manager waits for it.
+    private static let discardPatience = Duration.seconds(25)
+    private static let discardPause = Duration.milliseconds(200)
 
     private let configuration: AgentConfiguration
     private let gate: any RestoreGate
@@ -53,7 +59,8 @@ package final class RestoreRunner: Sendable {
         }
         continuation.finish()
         // Committed or discarded: either way nothing is left that an agent would have to put right.
-        if let plan = work.withLockedValue(\.plan) { journal(of: plan).remove(from: configuration.state) }
+        let (plan, isClean) = work.withLockedValue { ($0.plan, $0.remaining.isEmpty) }
+        if let plan, isClean { journal(of: plan).remove(from: configuration.state) }
     }
 
     private func perform(_ action: RestoreParticipant.Action) async {
@@ -244,17 +251,55 @@ package final class RestoreRunner: Sendable {
         Task {
             under?.cancel()
             await under?.value
-            if let machine = loaded(name) { try? await hypervisor.destroy(machine.uuid) }
             if let plan, let member = plan.members.first(where: { $0.name == name }) {
-                try? FileManager.default.removeItem(atPath: "\(folder(of: member))/\(plan.snapshot)-\(id)")
+                await destroy(member, folder: "\(folder(of: member))/\(plan.snapshot)-\(id)")
             }
             feed(.memberDiscarded(name))
+        }
+    }
+
+    /// Also what a load that failed may have left: when the hypervisor's daemon dies in the middle, nobody can tell.
+    private func destroy(_ member: RestoredMember, folder: String) async {
+        let end = ContinuousClock.now + Self.discardPatience
+        while true {
+            do throws(HypervisorError) {
+                if let machine = try await present(member), loaded(member.name) != nil || machine.uses(folder) {
+                    try await hypervisor.destroy(member.machine)
+                }
+                try? FileManager.default.removeItem(atPath: folder)
+                return
+            } catch {
+                guard ContinuousClock.now < end else {
+                    logger.critical(
+                        "VM of a restore that was given up still there",
+                        metadata: ["vm": "\(member.name)", "error": "\(error)"])
+                    work.withLockedValue { _ = $0.remaining.insert(member.name) }
+                    return
+                }
+            }
+            try? await Task.sleep(for: Self.discardPause)
+        }
+    }
+
+    private func present(_ member: RestoredMember) async throws(HypervisorError) -> VirtualMachine? {
+        do throws(HypervisorError) {
+            return try await hypervisor.machine(member.machine)
+        } catch {
+            guard case .unknownMachine = error else { throw error }
+            return nil
         }
     }
 
     /// The members stay: libvirt keeps them, and the disks of earlier restores, whose timeline is given up, go.
     private func commit() async {
         guard let plan = work.withLockedValue(\.plan) else { return }
+        var journal = journal(of: plan)
+        journal.committed = true
+        do {
+            if !journal.members.isEmpty { try journal.write(in: configuration.state) }
+        } catch {
+            logger.warning("the end of a restore was not noted", metadata: ["error": "\(error)"])
+        }
         for (name, machine) in work.withLockedValue(\.loaded) {
             do {
                 try await hypervisor.keep(machine.uuid)

@@ -21,18 +21,22 @@ package struct ManagerConfiguration: Hashable, Sendable {
     package var flushBound: UInt64
     /// Longest wait for an agent's list of VMs, in milliseconds.
     package var inventoryBound: UInt64
+    /// Longest wait for the agents of a job's hosts to dial in, in milliseconds.
+    package var reconnectBound: UInt64
     package var logLevel: String
 
     package static let defaultHoldBudget: UInt64 = 1_000
     package static let defaultColourBudget: UInt64 = 10_000
     package static let defaultFlushBound: UInt64 = 100
     package static let defaultInventoryBound: UInt64 = 20_000
+    package static let defaultReconnectBound: UInt64 = 15_000
 
     package init(
         state: StateDirectory, repository: String, listen: NetworkAddress, enrollment: NetworkAddress,
         advertise: String, holdBudget: UInt64 = defaultHoldBudget,
         colourBudget: UInt64 = defaultColourBudget, flushBound: UInt64 = defaultFlushBound,
-        inventoryBound: UInt64 = defaultInventoryBound, logLevel: String = "info"
+        inventoryBound: UInt64 = defaultInventoryBound, reconnectBound: UInt64 = defaultReconnectBound,
+        logLevel: String = "info"
     ) {
         self.state = state
         self.repository = repository
@@ -43,6 +47,7 @@ package struct ManagerConfiguration: Hashable, Sendable {
         self.colourBudget = colourBudget
         self.flushBound = flushBound
         self.inventoryBound = inventoryBound
+        self.reconnectBound = reconnectBound
         self.logLevel = logLevel
     }
 
@@ -120,6 +125,8 @@ package struct ManagerConfiguration: Hashable, Sendable {
             flushBound: try await milliseconds("hold.flushBound", in: 1...10_000, default: Self.defaultFlushBound),
             inventoryBound: try await milliseconds(
                 "inventory.bound", in: 100...600_000, default: Self.defaultInventoryBound),
+            reconnectBound: try await milliseconds(
+                "agents.reconnectBound", in: 0...600_000, default: Self.defaultReconnectBound),
             logLevel: try await text("log.level") ?? "info")
     }
 
@@ -143,6 +150,9 @@ package struct ManagerConfiguration: Hashable, Sendable {
         colour:
           # Longest time from the arming of the gates to their release in colour mode, in milliseconds.
           budget: \(colourBudget)
+        agents:
+          # Longest wait of a snapshot or restore for the agents of its hosts to dial in, in milliseconds.
+          reconnectBound: \(reconnectBound)
         log:
           level: \(logLevel)
 
