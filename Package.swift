@@ -170,8 +170,9 @@ let package = Package(
         .target(
             name: "FuzzSubjects",
             dependencies: [
-                "DesktopLab", "Hypervisor", "LibvirtHypervisor", "Packets", "SnapshotProtocol", "SnapshotStore",
-                "WireProtocol", crypto, grpcCore, protobuf,
+                "DesktopLab", "HostAgent", "Hypervisor", "LibvirtHypervisor", "PacketGate", "Packets",
+                "SnapshotManager", "SnapshotProtocol", "SnapshotStore", "WireProtocol", certificates, configuration,
+                crypto, grpcCore, protobuf, swiftASN1,
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
@@ -181,14 +182,11 @@ let package = Package(
     ]
 )
 
-/// Fuzz targets, one for each subject: they need libFuzzer's runtime, which an ordinary build must not. See
-/// Tests/Fuzzing/fuzz.sh.
+/// The fuzzer needs libFuzzer's runtime, which an ordinary build must not. See Tests/Fuzzing/fuzz.sh.
 if Context.environment["HOLDFAST_FUZZ"] != nil {
-    let subjects = ["Capture", "Domain", "Manifest", "Monitor", "Packets", "Token", "Wire", "Witness"]
-    package.targets += subjects.map { subject in
+    package.targets.append(
         .executableTarget(
-            name: "Fuzz\(subject)", dependencies: ["FuzzSubjects"], path: "Tests/Fuzzing/Fuzz\(subject)",
+            name: "holdfast-fuzz", dependencies: ["FuzzSubjects"], path: "Tests/Fuzzing/holdfast-fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
-    }
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]))
 }
