@@ -12,6 +12,8 @@ final class FakeManager: ManagerCalls {
         var clusters: [ClusterSummary] = []
         var snapshots: [SnapshotSummary] = []
         var problems: [String] = []
+        /// Members whose hosts claim to have stored more than there can be.
+        var boasting: [String] = []
         var error: ManagerCallError?
     }
 
@@ -65,6 +67,7 @@ final class FakeManager: ManagerCalls {
     ) async throws(ManagerCallError) -> SnapshotSummary {
         progress(.phase("arming"))
         progress(.stored(member: MemberName("a"), bytes: 1_024, total: 2_048))
+        for member in answers.boasting { progress(.stored(member: MemberName(member), bytes: .max, total: .max)) }
         try note("create snapshot \(cluster)")
         return answers.snapshots[0]
     }
