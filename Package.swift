@@ -125,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),
         .executableTarget(
-            name: "holdfast-manager", dependencies: ["SnapshotManager", argumentParser, logging],
+            name: "holdfast-manager", dependencies: ["SnapshotManager", "WireProtocol", argumentParser, logging],
             swiftSettings: strict),
 
         .executableTarget(

@@ -1,6 +1,7 @@
 package import Configuration
 import Foundation
 import SnapshotProtocol
+package import WireProtocol
 
 /// What the manager is told before it starts. Read once: from `manager.yaml`, and over it from the environment.
 package struct ManagerConfiguration: Hashable, Sendable {
@@ -103,12 +104,17 @@ package struct ManagerConfiguration: Hashable, Sendable {
             return UInt64(number)
         }
         let listen = try await address("listen")
+        let advertise = try await text("advertise") ?? listen.host
+        guard NetworkAddress(NetworkAddress(host: advertise, port: listen.port).description) != nil else {
+            throw ManagerError(
+                .usage, "`advertise` is \(advertise), which is neither a name nor an address. Put it right in \(file).")
+        }
         self.init(
             state: StateDirectory(try await required("state")),
             repository: try await required("repository"),
             listen: listen,
             enrollment: try await address("enrollment"),
-            advertise: try await text("advertise") ?? listen.host,
+            advertise: advertise,
             holdBudget: try await milliseconds("hold.budget", in: 50...60_000, default: Self.defaultHoldBudget),
             flushBound: try await milliseconds("hold.flushBound", in: 1...10_000, default: Self.defaultFlushBound),
             inventoryBound: try await milliseconds(
