@@ -72,6 +72,9 @@ import WireProtocol
             configuration.advertise = "manager.example"
             configuration.holdBudget = 900
             configuration.flushBound = 42
+            configuration.inventoryBound = 5_000
+            configuration.repository = folder + "/\"a\" \\b # \u{E4}\u{1F600}"
+            configuration.logLevel = "no: level"
             try ManagerInitializer.run(configuration, name: "test")
             let read = try await ManagerConfiguration.load(file: configuration.state.configuration)
             #expect(read == configuration)

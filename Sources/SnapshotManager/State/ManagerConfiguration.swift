@@ -127,22 +127,42 @@ package struct ManagerConfiguration: Hashable, Sendable {
         """
         # Holdfast manager. Every key can be overridden by the environment: HOLDFAST_MANAGER_LISTEN,
         # HOLDFAST_MANAGER_HOLD_BUDGET and so on.
-        state: "\(state.path)"
-        repository: "\(repository)"
+        state: \(Self.quoted(state.path))
+        repository: \(Self.quoted(repository))
         # Where agents and command lines dial in, and where hosts enrol.
-        listen: "\(listen)"
-        enrollment: "\(enrollment)"
+        listen: \(Self.quoted(listen.description))
+        enrollment: \(Self.quoted(enrollment.description))
         # The name or address under which agents reach this machine. It is in the server's certificate.
-        advertise: "\(advertise)"
+        advertise: \(Self.quoted(advertise))
         hold:
           # Longest time for which a gate may hold traffic, in milliseconds.
           budget: \(holdBudget)
           # Longest wait for the markers that prove the channels empty, in milliseconds.
           flushBound: \(flushBound)
+        inventory:
+          # Longest wait for an agent's list of VMs, in milliseconds.
+          bound: \(inventoryBound)
         log:
-          level: \(logLevel)
+          level: \(Self.quoted(logLevel))
 
         """
+    }
+
+    /// A double-quoted scalar. What YAML would not let through, or would fold, is escaped.
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case " "..."~", "\u{A1}"..."\u{2027}", "\u{202A}"..."\u{D7FF}", "\u{E000}"..."\u{FEFE}",
+                "\u{FF00}"..."\u{FFFD}", "\u{10000}"..."\u{10FFFF}":
+                quoted.unicodeScalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16)
+                quoted += "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+            }
+        }
+        return quoted + "\""
     }
 
     /// What agents and command lines are told to dial.
