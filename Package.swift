@@ -164,15 +164,15 @@ let package = Package(
             name: "HostAgentTests",
             dependencies: [
                 "HostAgent", "Hypervisor", "PacketGate", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
-                locks, logging,
+                certificates, crypto, locks, logging, protobuf, swiftASN1,
             ],
             swiftSettings: strict),
         .target(
             name: "FuzzSubjects",
             dependencies: [
-                "DesktopLab", "HostAgent", "Hypervisor", "LibvirtHypervisor", "PacketGate", "Packets",
-                "SnapshotManager", "SnapshotProtocol", "SnapshotStore", "WireProtocol", certificates, configuration,
-                crypto, grpcCore, protobuf, swiftASN1,
+                "CNetfilterQueue", "DesktopLab", "HoldfastCommands", "HostAgent", "Hypervisor", "LibvirtHypervisor",
+                "PacketGate", "Packets", "SnapshotManager", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
+                certificates, crypto, grpcCore, protobuf, swiftASN1,
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
