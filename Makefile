@@ -101,8 +101,10 @@ simulate-mutants:
 	$(SWIFT) build -c release --product holdfast-simulate
 	.build/release/holdfast-simulate mutants
 
-# Seconds for each fuzz target.
+# Seconds for each fuzz subject, how many of them at a time, and which; all of them when none is named.
 SECONDS ?= 60
+JOBS ?= 1
+SUBJECTS ?=
 
 fuzz: setup
-	Tests/Fuzzing/fuzz.sh $(SECONDS)
+	JOBS=$(JOBS) Tests/Fuzzing/fuzz.sh $(SECONDS) $(SUBJECTS)

@@ -125,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),
         .executableTarget(
-            name: "holdfast-manager", dependencies: ["SnapshotManager", argumentParser, logging],
+            name: "holdfast-manager", dependencies: ["SnapshotManager", "WireProtocol", argumentParser, logging],
             swiftSettings: strict),
 
         .executableTarget(
@@ -164,14 +164,15 @@ let package = Package(
             name: "HostAgentTests",
             dependencies: [
                 "HostAgent", "Hypervisor", "PacketGate", "Packets", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
-                locks, logging,
+                certificates, crypto, locks, logging, protobuf, swiftASN1,
             ],
             swiftSettings: strict),
         .target(
             name: "FuzzSubjects",
             dependencies: [
-                "DesktopLab", "Hypervisor", "LibvirtHypervisor", "Packets", "SnapshotProtocol", "SnapshotStore",
-                "WireProtocol", crypto, grpcCore, protobuf,
+                "CNetfilterQueue", "DesktopLab", "HoldfastCommands", "HostAgent", "Hypervisor", "LibvirtHypervisor",
+                "PacketGate", "Packets", "SnapshotManager", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
+                certificates, crypto, grpcCore, protobuf, swiftASN1,
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
@@ -184,14 +185,11 @@ let package = Package(
     ]
 )
 
-/// Fuzz targets, one for each subject: they need libFuzzer's runtime, which an ordinary build must not. See
-/// Tests/Fuzzing/fuzz.sh.
+/// The fuzzer needs libFuzzer's runtime, which an ordinary build must not. See Tests/Fuzzing/fuzz.sh.
 if Context.environment["HOLDFAST_FUZZ"] != nil {
-    let subjects = ["Capture", "Domain", "Manifest", "Monitor", "Packets", "Token", "Wire", "Witness"]
-    package.targets += subjects.map { subject in
+    package.targets.append(
         .executableTarget(
-            name: "Fuzz\(subject)", dependencies: ["FuzzSubjects"], path: "Tests/Fuzzing/Fuzz\(subject)",
+            name: "holdfast-fuzz", dependencies: ["FuzzSubjects"], path: "Tests/Fuzzing/holdfast-fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
-    }
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]))
 }

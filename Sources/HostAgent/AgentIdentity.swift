@@ -108,8 +108,32 @@ package struct AgentIdentity: Sendable {
             throw FailureTrailer.failures(in: error)?.first
                 ?? TransportFailure.failure(error, dialling: token.address)
         }
-        return AgentIdentity(
+        return try AgentIdentity(answer, to: token, key: key)
+    }
+}
+
+extension AgentIdentity {
+    /// What a manager has answered to a token, if an agent can use it: better refused now than found at the next start.
+    init(_ answer: Holdfast_V1_EnrollResponse, to token: EnrollmentToken, key: P256.Signing.PrivateKey) throws(Failure)
+    {
+        guard [UInt8](answer.authority) == token.authority,
+            let authority = try? Certificate(derEncoded: token.authority),
+            let certificate = try? Certificate(derEncoded: [UInt8](answer.certificate)),
+            authority.publicKey.isValidSignature(certificate.signature, for: certificate)
+        else {
+            throw Failure(
+                .foreignCertificate,
+                "What the manager at \(token.address) answered is not of the authority in the token. Get a new token.")
+        }
+        guard certificate.publicKey == Certificate.PrivateKey(key).publicKey, (try? Endpoint(answer.gateway)) != nil
+        else {
+            throw Failure(
+                .unsupported,
+                "The manager at \(token.address) answered with another's certificate or without its own address. Run "
+                    + "the same version of Holdfast on agent and manager.")
+        }
+        self.init(
             privateKey: [UInt8](key.derRepresentation), certificate: [UInt8](answer.certificate),
-            authority: [UInt8](answer.authority), gateway: answer.gateway)
+            authority: token.authority, gateway: answer.gateway)
     }
 }

@@ -7,6 +7,8 @@ struct DomainDescription {
     /// As Foundation writes it.
     private static let declaration = "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
 
+    private static let space = "\t\n\r".utf8
+
     private let document: XMLDocument
 
     init(_ xml: String) throws(HypervisorError) {
@@ -14,6 +16,10 @@ struct DomainDescription {
         let text = xml.trimmingCharacters(in: .whitespacesAndNewlines)
         guard text.hasPrefix("<"), text.hasSuffix(">") else {
             throw .failed("A VM's description is not whole XML.")
+        }
+        // XML has no such characters, and at a zero octet Foundation's parser ends the process.
+        guard !text.utf8.contains(where: { $0 < 0x20 && !Self.space.contains($0) }) else {
+            throw .failed("A VM's description must not hold control characters.")
         }
         // libvirt writes none; in a stored description it could make the parser, or libvirt, read other files. By
         // bytes: to characters a combining mark hides it. Another encoding could too: the declaration is ours or none.

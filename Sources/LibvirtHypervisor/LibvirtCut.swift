@@ -136,7 +136,8 @@ final class LibvirtCut: PreparedCut {
             if let stopped = seen.stopped, let resumed = seen.resumed, resumed >= stopped { return resumed - stopped }
             usleep(1_000)
         }
-        return endedAt - startedAt
+        // The host's clock may have been set back meanwhile; the verdict sees that by the two times.
+        return endedAt >= startedAt ? endedAt - startedAt : 0
     }
 
     private func divertDisks(of domain: borrowing LibvirtDomain) throws(HypervisorError) {

@@ -6,21 +6,15 @@ package import WireProtocol
 
 /// Calls a manager over mutual TLS; each call is a connection of its own.
 package struct ManagerConnection: ManagerCalls {
-    package let host: String
-    package let port: Int
+    private let address: NetworkAddress
     private let credentials: ManagerCredentials
 
     /// `address` is HOST:PORT.
     package init(address: String, credentials: ManagerCredentials) throws(ManagerCallError) {
-        guard let colon = address.lastIndex(of: ":"), let port = Int(address[address.index(after: colon)...]),
-            (1...65535).contains(port), colon != address.startIndex
-        else {
+        guard let found = NetworkAddress(address), found.port > 0 else {
             throw ManagerCallError(.usage, "\(address) is no address of a manager; write it as HOST:PORT.")
         }
-        var host = address[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        self.host = String(host)
-        self.port = port
+        self.address = found
         self.credentials = credentials
     }
 
@@ -131,10 +125,11 @@ package struct ManagerConnection: ManagerCalls {
     }
 
     private var target: any ResolvableTarget {
-        if host.contains(":") { return .ipv6(address: host, port: port) }
-        let parts = host.split(separator: ".")
-        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
-            ? .ipv4(address: host, port: port) : .dns(host: host, port: port)
+        switch address.kind {
+        case .ipv6: .ipv6(address: address.host, port: address.port)
+        case .ipv4: .ipv4(address: address.host, port: address.port)
+        case .name: .dns(host: address.host, port: address.port)
+        }
     }
 
     private var security: HTTP2ClientTransport.Posix.TransportSecurity {
@@ -154,7 +149,7 @@ package struct ManagerConnection: ManagerCalls {
             return ManagerCallError(.unsupported, "\(error) Run the same version of Holdfast here and on the manager.")
         case let error as RPCError:
             if let failures = FailureTrailer.failures(in: error) { return ManagerCallError(failures) }
-            return ManagerCallError([TransportFailure.failure(error, dialling: "\(host):\(port)")])
+            return ManagerCallError([TransportFailure.failure(error, dialling: address.description)])
         case is CancellationError: return ManagerCallError(.cancelled, "The call was cancelled.")
         default:
             return ManagerCallError(

@@ -7,7 +7,8 @@ import NIOConcurrencyHelpers
 /// (Docker, a firewall) would otherwise drop its guests' bridged traffic for as long as the agent runs. Former values
 /// are written to a file before anything is changed: a restarted agent puts back what a killed one left.
 final class BridgeSwitches: Sendable {
-    private struct Former: Hashable {
+    struct Former: Hashable {
+        var bridge: String
         var ipv4: Bool
         var ipv6: Bool
     }
@@ -46,7 +47,7 @@ final class BridgeSwitches: Sendable {
                     if state.users[name, default: 0] == 0, let bridge = table.byName[name],
                         let ipv4 = bridge.filtersIPv4, let ipv6 = bridge.filtersIPv6, !(ipv4 && ipv6)
                     {
-                        state.former[name] = Former(ipv4: ipv4, ipv6: ipv6)
+                        state.former[name] = Former(bridge: name, ipv4: ipv4, ipv6: ipv6)
                         turned.append(bridge)
                     }
                     state.users[name, default: 0] += 1
@@ -70,7 +71,7 @@ final class BridgeSwitches: Sendable {
                 guard let users = state.users[name] else { continue }
                 state.users[name] = users > 1 ? users - 1 : nil
                 guard users == 1, let former = state.former.removeValue(forKey: name) else { continue }
-                putBack(name, former)
+                putBack(former)
             }
             do {
                 try remember(state.former)
@@ -83,49 +84,55 @@ final class BridgeSwitches: Sendable {
     /// Puts back all switches whoever uses them.
     func releaseAll() {
         state.withLockedValue { state in
-            for (name, former) in state.former { putBack(name, former) }
+            for former in state.former.values { putBack(former) }
             state = State()
             SmallFile.remove(path)
         }
     }
 
-    private func putBack(_ name: String, _ former: Former) {
+    private func putBack(_ former: Former) {
         do throws(GateError) {
             // A bridge that is gone took its switches with it.
-            guard let bridge = try LinkTable.read().byName[name] else { return }
+            guard let bridge = try LinkTable.read().byName[former.bridge] else { return }
             try LinkTable.setFilters(of: bridge, ipv4: former.ipv4, ipv6: former.ipv6)
         } catch {
             logger.error(
                 "the switches of a bridge could not be put back",
-                metadata: ["bridge": "\(name)", "error": "\(error)"])
+                metadata: ["bridge": "\(former.bridge)", "error": "\(error)"])
         }
     }
 
-    /// First the boot to which the values belong, then a bridge and its two values a line.
     private func remember(_ former: [String: Former]) throws(GateError) {
         guard !former.isEmpty else { return SmallFile.remove(path) }
-        let lines = former.sorted { $0.key < $1.key }.map {
-            "\($0.key) \($0.value.ipv4 ? 1 : 0) \($0.value.ipv6 ? 1 : 0)\n"
-        }
-        try SmallFile.replace(path, with: Self.boot + "\n" + lines.joined())
+        try SmallFile.replace(path, with: Self.memory(of: former.values.sorted { $0.bridge < $1.bridge }))
     }
 
     private func putBackStale() throws(GateError) {
         guard let content = SmallFile.read(path) else { return }
-        let lines = content.split(separator: "\n")
-        // After a reboot the bridges are new and have their own values.
-        if lines.first.map(String.init) == Self.boot {
-            for line in lines.dropFirst() {
-                let words = line.split(separator: " ")
-                guard words.count == 3 else { continue }
-                logger.notice("putting back what a former agent changed", metadata: ["bridge": "\(words[0])"])
-                putBack(String(words[0]), Former(ipv4: words[1] == "1", ipv6: words[2] == "1"))
-            }
+        for former in Self.former(in: content) {
+            logger.notice("putting back what a former agent changed", metadata: ["bridge": "\(former.bridge)"])
+            putBack(former)
         }
         SmallFile.remove(path)
     }
 
-    private static var boot: String {
+    /// First the boot to which the values belong, then a bridge and its two values a line.
+    static func memory(of former: [Former]) -> String {
+        boot + "\n" + former.map { "\($0.bridge) \($0.ipv4 ? 1 : 0) \($0.ipv6 ? 1 : 0)\n" }.joined()
+    }
+
+    /// What `memory(of:)` wrote. After a reboot the bridges are new and have their own values: then nothing.
+    static func former(in memory: String) -> [Former] {
+        let lines = memory.split(separator: "\n")
+        guard lines.first.map(String.init) == boot else { return [] }
+        return lines.dropFirst().compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count == 3 else { return nil }
+            return Former(bridge: String(words[0]), ipv4: words[1] == "1", ipv6: words[2] == "1")
+        }
+    }
+
+    static var boot: String {
         let identity = SmallFile.read("/proc/sys/kernel/random/boot_id") ?? ""
         return identity.filter { !$0.isWhitespace }
     }

@@ -111,15 +111,20 @@ final class GateWatch: @unchecked Sendable {
         }
     }
 
-    /// The kernel ends each transaction with the number and the name of the process that made it.
     private func note(_ message: NetlinkMessage) {
-        guard message.type == UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(NFT_MSG_NEWGEN.rawValue) else { return }
+        guard let (number, name) = Self.author(of: message) else { return }
+        guard !filter.isOwn(process: number) else { return lastOwnTransaction = GateClock.monotonic }
+        noteForeign("\(name) (process \(number))")
+    }
+
+    /// The kernel ends each transaction with the number and the name of the process that made it; nil for other
+    /// messages.
+    static func author(of message: NetlinkMessage) -> (process: pid_t, name: String)? {
+        guard message.type == UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(NFT_MSG_NEWGEN.rawValue) else { return nil }
         let attributes = message.attributes(after: MemoryLayout<nfgenmsg>.size)
         let process = attributes[UInt16(NFTA_GEN_PROC_PID.rawValue)]?.native(UInt32.self, at: 0)
         let number = pid_t(truncatingIfNeeded: UInt32(bigEndian: process ?? 0))
-        guard !filter.isOwn(process: number) else { return lastOwnTransaction = GateClock.monotonic }
-        let name = attributes[UInt16(NFTA_GEN_PROC_NAME.rawValue)]?.zeroTerminatedString ?? "?"
-        noteForeign("\(name) (process \(number))")
+        return (number, attributes[UInt16(NFTA_GEN_PROC_NAME.rawValue)]?.zeroTerminatedString ?? "?")
     }
 
     private func noteForeign(_ process: String) {

@@ -72,11 +72,16 @@ struct LinkTable {
     /// The index of the port behind which a bridge of this namespace has seen each address.
     static func learnedPorts() throws(GateError) -> [HardwareAddress: Set<Int32>] {
         let socket = try NetlinkSocket(protocolNumber: NETLINK_ROUTE)
-        let headerLength = MemoryLayout<ndmsg>.size
-        var body = [UInt8](repeating: 0, count: headerLength)
+        var body = [UInt8](repeating: 0, count: MemoryLayout<ndmsg>.size)
         body[0] = UInt8(AF_BRIDGE)
+        return ports(in: try socket.request(type: Int(RTM_GETNEIGH), dump: true, body: body))
+    }
+
+    /// What an answer to `RTM_GETNEIGH` says of bridges.
+    static func ports(in messages: [NetlinkMessage]) -> [HardwareAddress: Set<Int32>] {
+        let headerLength = MemoryLayout<ndmsg>.size
         var ports: [HardwareAddress: Set<Int32>] = [:]
-        for message in try socket.request(type: Int(RTM_GETNEIGH), dump: true, body: body) {
+        for message in messages {
             guard let index = message.payload.native(Int32.self, at: 4),
                 let address = message.attributes(after: headerLength)[UInt16(NDA_LLADDR)],
                 let mac = HardwareAddress(octets: address)

@@ -12,9 +12,12 @@ struct QueueStatistics: Hashable, Sendable {
     /// Dropped because the owner's socket was full.
     var userDropped: UInt64
 
-    static func read() -> [UInt16: QueueStatistics] {
+    static func read() -> [UInt16: QueueStatistics] { parse(SmallFile.read(path) ?? "") }
+
+    /// By queue number. Lines that say something else are passed over.
+    static func parse(_ text: String) -> [UInt16: QueueStatistics] {
         var queues: [UInt16: QueueStatistics] = [:]
-        for line in (SmallFile.read(path) ?? "").split(separator: "\n") {
+        for line in text.split(separator: "\n") {
             let fields = line.split(separator: " ").compactMap { UInt64($0) }
             guard fields.count >= 8, let number = UInt16(exactly: fields[0]),
                 let port = UInt32(exactly: fields[1])

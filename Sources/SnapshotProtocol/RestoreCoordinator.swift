@@ -86,7 +86,12 @@ package struct RestoreCoordinator: Sendable {
         case (.fencing, .refused(let failures)):
             if pending.contains(host) { refusals.append(contentsOf: failures) }
         case (.fencing, .fenced), (.loading, .loaded), (.opening, .opened), (.starting, .started): break
-        case (.replaying, .replayed(let segments)): if pending.contains(host) { replayed += segments }
+        case (.replaying, .replayed(let segments)):
+            if pending.contains(host) {
+                // Counted by hosts, which may say anything.
+                let (sum, overflow) = replayed.addingReportingOverflow(segments)
+                replayed = overflow ? .max : sum
+            }
         default: return []
         }
         guard pending.remove(host) != nil, pending.isEmpty else { return [] }

@@ -98,6 +98,10 @@ package struct RestoreParticipant: Sendable {
     private mutating func commanded(_ command: RestoreCommand) -> [Action] {
         switch (phase, command) {
         case (.idle, .fence(let plan)):
+            if let flaw = plan.flaw {
+                phase = .finished
+                return [.report(.failed(Failure(.usage, flaw))), .report(.discarded), .end]
+            }
             self.plan = plan
             members = plan.members(on: host)
             phase = .fencing

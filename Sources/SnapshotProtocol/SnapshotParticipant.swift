@@ -108,6 +108,7 @@ package struct SnapshotParticipant: Sendable {
     private mutating func commanded(_ command: SnapshotCommand, at now: Tick) -> [Action] {
         switch (phase, command) {
         case (.idle, .prepare(let plan)):
+            if let flaw = plan.flaw { return giveUp(reporting: .failed(Failure(.usage, flaw))) }
             self.plan = plan
             members = plan.members(on: host).map(\.name)
             markers = MarkerLedger(plan.channels(into: host))

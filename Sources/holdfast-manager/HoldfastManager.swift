@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import SnapshotManager
+import WireProtocol
 
 /// The coordinator daemon, and what is done once for it.
 @main

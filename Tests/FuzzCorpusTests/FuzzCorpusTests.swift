@@ -2,8 +2,8 @@ import Foundation
 import FuzzSubjects
 import Testing
 
-/// The kept inputs of all fuzz targets, each of which was interesting once.
-@Suite struct FuzzCorpusTests {
+/// The kept inputs of all fuzz subjects, each of which was interesting once. One at a time: some have files of a name.
+@Suite(.serialized) struct FuzzCorpusTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../Fuzzing/Corpora").standardized
 
@@ -27,20 +27,29 @@ import Testing
         #expect(found == Set(FuzzSubject.allCases))
     }
 
+    /// As a fuzzer does: on a thread that may be blocked.
+    private func run(_ subject: FuzzSubject, _ inputs: [[UInt8]]) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(with: Result { for bytes in inputs { try subject.run(bytes) } })
+            }
+        }
+    }
+
     @Test(arguments: try inputs())
-    func isRefusedOrReadRightly(input: Input) throws {
-        try input.subject.run([UInt8](Data(contentsOf: input.file)))
+    func isRefusedOrReadRightly(input: Input) async throws {
+        try await run(input.subject, [[UInt8](Data(contentsOf: input.file))])
     }
 
     /// Halves and single changed bits of what was interesting.
     @Test(arguments: try inputs())
-    func damagedItIsToo(input: Input) throws {
+    func damagedItIsToo(input: Input) async throws {
         let bytes = try [UInt8](Data(contentsOf: input.file))
-        for length in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 64)) {
-            try input.subject.run(Array(bytes.prefix(length)))
+        let damaged = stride(from: 0, to: bytes.count, by: max(1, bytes.count / 64)).flatMap { length in
             var changed = bytes
             changed[length] ^= 1 << UInt8(length % 8)
-            try input.subject.run(changed)
+            return [Array(bytes.prefix(length)), changed]
         }
+        try await run(input.subject, damaged)
     }
 }

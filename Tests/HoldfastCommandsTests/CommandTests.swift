@@ -310,4 +310,12 @@ import WireProtocol
         #expect(terminal.error.hasSuffix("\r\u{1B}[K"))
         #expect(terminal.output == pipe.output)
     }
+
+    @Test func progressThatCannotBeIsShownAllTheSame() async {
+        var answers = Self.answers
+        answers.boasting = ["a", "b"]
+        let run = await CommandRun.run("snapshot", "create", "web", answers: answers, isInteractive: true)
+        #expect(run.code == 0)
+        #expect(run.error.contains("arming 16.0 EiB of 16.0 EiB"))
+    }
 }

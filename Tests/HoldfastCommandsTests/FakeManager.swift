@@ -14,6 +14,8 @@ final class FakeManager: ManagerCalls {
         var problems: [String] = []
         /// Why a snapshot goes on in hold mode.
         var fallBack: String?
+        /// Members whose hosts claim to have stored more than there can be.
+        var boasting: [String] = []
         var error: ManagerCallError?
     }
 
@@ -68,6 +70,7 @@ final class FakeManager: ManagerCalls {
         progress(.phase("arming"))
         if let reason = answers.fallBack { progress(.fallBack(reason: reason)) }
         progress(.stored(member: MemberName("a"), bytes: 1_024, total: 2_048))
+        for member in answers.boasting { progress(.stored(member: MemberName(member), bytes: .max, total: .max)) }
         try note("create snapshot \(cluster) in mode \(mode.rawValue)")
         return answers.snapshots[0]
     }

@@ -173,7 +173,9 @@ import Testing
 
     // MARK: Hostile text
 
-    @Test(arguments: ["", "<", "no xml", " \n", "<domain><name>x", "\u{0}"])
+    @Test(arguments: [
+        "", "<", "no xml", " \n", "<domain><name>x", "\u{0}", "<\u{0}domain></domain>", "<domain>\u{1b}</domain>",
+    ])
     func whatIsNotXMLIsRefused(text: String) {
         #expect(throws: HypervisorError.self) { try DomainDescription(text) }
     }

@@ -36,4 +36,11 @@ import Testing
         #expect(MonitorAnswer.migration(in: text) == ("none", nil))
         #expect(MonitorAnswer.blockers(in: text).isEmpty)
     }
+
+    @Test func timesOfEventsDoNotOverflow() {
+        #expect(MonitorEvents.time(seconds: 1_795_253_400, micros: 999_999) == 1_795_253_400_999_999_000)
+        #expect(MonitorEvents.time(seconds: -1, micros: 0) == 0)
+        #expect(MonitorEvents.time(seconds: .max, micros: 0) == .max)
+        #expect(MonitorEvents.time(seconds: 18_446_744_073, micros: .max) == .max)
+    }
 }

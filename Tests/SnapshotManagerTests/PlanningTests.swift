@@ -161,7 +161,10 @@ import WireProtocol
         #expect(address.description == text)
     }
 
-    @Test(arguments: ["", "host", ":1", "::1:1", "host:", "host:65536", "host:-1", "host:x"])
+    @Test(arguments: [
+        "", "host", ":1", "::1:1", "host:", "host:65536", "host:-1", "host:x", "[[x]]:1", "[host]:1", "[=4]14:::73",
+        "[::1%lo]:1", "[::1\u{0}]:1", "a b:1", "h\"ost:1", "\u{BD}.1.1.1:1",
+    ])
     func whatIsNoAddressIsRefused(text: String) { #expect(NetworkAddress(text) == nil) }
 
     @Test func identitiesAreReadFromTheirURIs() {

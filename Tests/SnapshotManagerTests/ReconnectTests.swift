@@ -13,7 +13,7 @@ import WireProtocol
         try await ManagerFixture.with(limits: { $0.reconnectBound = bound }) { fixture in
             let agent = try await fixture.agent("pc1", machines: [.running("a")])
             _ = try await fixture.client.createCluster("web", members: [MemberName("a")])
-            _ = try await fixture.client.createSnapshot(of: "web") { _ in }
+            _ = try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             agent.hangUp()
             try await fixture.connected("pc1", false)
             try await body(fixture, agent)
@@ -23,7 +23,7 @@ import WireProtocol
     @Test func aSnapshotWaitsForItAndIsSealed() async throws {
         try await withAbsentAgent(bound: 60_000) { fixture, agent in
             let waited = NIOLockedValueBox(false)
-            let snapshot = try await fixture.client.createSnapshot(of: "web") { event in
+            let snapshot = try await fixture.client.createSnapshot(of: "web", mode: .hold) { event in
                 guard case .phase("waiting") = event else { return }
                 waited.withLockedValue { $0 = true }
                 agent.dial()
@@ -51,7 +51,7 @@ import WireProtocol
     @Test func aSnapshotIsRefusedWhenItStaysAway() async throws {
         try await withAbsentAgent(bound: 50) { fixture, _ in
             let failures = await fixture.expect(.hostUnavailable) { () throws(ManagerCallError) in
-                try await fixture.client.createSnapshot(of: "web") { _ in }
+                try await fixture.client.createSnapshot(of: "web", mode: .hold) { _ in }
             }
             #expect(failures.first?.message.contains("pc1") == true)
         }

@@ -4,6 +4,7 @@ import Logging
 import SnapshotManager
 import SnapshotProtocol
 import Testing
+import WireProtocol
 
 @Suite struct StateTests {
     private func withFolder(_ body: (String) async throws -> Void) async throws {
@@ -71,6 +72,9 @@ import Testing
             configuration.advertise = "manager.example"
             configuration.holdBudget = 900
             configuration.flushBound = 42
+            configuration.inventoryBound = 5_000
+            configuration.repository = folder + "/\"a\" \\b # \u{E4}\u{1F600}"
+            configuration.logLevel = "no: level"
             try ManagerInitializer.run(configuration, name: "test")
             let read = try await ManagerConfiguration.load(file: configuration.state.configuration)
             #expect(read == configuration)
@@ -97,7 +101,7 @@ import Testing
 
     @Test(arguments: [
         ("listen", "nonsense"), ("enrollment", "1"), ("hold.budget", "x"), ("hold.budget", "1"), ("state", ""),
-        ("hold.flushBound", "0"),
+        ("hold.flushBound", "0"), ("advertise", "a b"),
     ]) func settingsThatMakeNoSenseAreRefused(key: String, value: String) async throws {
         var variables = [
             "STATE": "/state", "REPOSITORY": "/repository", "LISTEN": "127.0.0.1:1", "ENROLLMENT": "127.0.0.1:2",

@@ -44,11 +44,19 @@ final class ProgressDisplay: Sendable {
         let line = state.withLockedValue { state in
             change(&state)
             state.shown = true
-            let bytes = state.stored.values.reduce(0) { $0 + $1.bytes }
-            let total = state.stored.values.reduce(0) { $0 + $1.total }
+            let bytes = Self.sum(state.stored.values.map(\.bytes))
+            let total = Self.sum(state.stored.values.map(\.total))
             guard total > 0 else { return state.phase }
             return "\(state.phase) \(Table.size(bytes)) of \(Table.size(total))"
         }
         environment.error("\r\u{1B}[K\(line)")
+    }
+
+    /// Hosts say the sizes, and may say anything.
+    private static func sum(_ sizes: [UInt64]) -> UInt64 {
+        sizes.reduce(0) { sum, size in
+            let (next, overflow) = sum.addingReportingOverflow(size)
+            return overflow ? .max : next
+        }
     }
 }

@@ -194,8 +194,8 @@ package final class RestoreRunner: Sendable {
         let request = try await BlockingWork.run { () throws -> LoadRequest in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var disks: [String: String] = [:]
-            for part in member.parts where part.kind.hasPrefix("disk:") {
-                let target = String(part.kind.dropFirst("disk:".count))
+            for part in member.parts {
+                guard let target = part.diskTarget else { continue }
                 let path = "\(folder)/\(target).qcow2"
                 try repository.copy(part, of: plan.snapshot, to: path)
                 disks[target] = path

@@ -1,24 +1,24 @@
 import GRPCNIOTransportHTTP2Posix
 import SnapshotProtocol
+import WireProtocol
 
-/// `HOST:PORT`, where HOST is a name, an IPv4 address, or an IPv6 address in brackets.
+/// Where the manager listens, as the transport takes it.
 struct Endpoint: Sendable {
-    let host: String
-    let port: Int
+    private let address: NetworkAddress
 
-    init(_ text: String) throws {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (1...65_535).contains(port), colon != text.startIndex
-        else {
+    /// `HOST:PORT`, where HOST is a name, an IPv4 address, or an IPv6 address in brackets.
+    init(_ text: String) throws(Failure) {
+        guard let address = NetworkAddress(text), address.port > 0 else {
             throw Failure(.usage, "`\(text)` is no address of the form HOST:PORT.")
         }
-        self.port = port
-        host = String(text[..<colon].trimmingPrefix("[")).replacing("]", with: "")
+        self.address = address
     }
 
     var target: any ResolvableTarget {
-        if host.contains(":") { return .ipv6(address: host, port: port) }
-        let isAddress = host.split(separator: ".").count == 4 && host.allSatisfy { $0.isNumber || $0 == "." }
-        return isAddress ? .ipv4(address: host, port: port) : .dns(host: host, port: port)
+        switch address.kind {
+        case .ipv6: .ipv6(address: address.host, port: address.port)
+        case .ipv4: .ipv4(address: address.host, port: address.port)
+        case .name: .dns(host: address.host, port: address.port)
+        }
     }
 }

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 package import SnapshotProtocol
 import SwiftASN1
+package import WireProtocol
 package import X509
 
 /// The manager's own authority: the only one that agents, manager and administrators trust.

@@ -1,6 +1,7 @@
 package import Configuration
 import Foundation
 import SnapshotProtocol
+package import WireProtocol
 
 /// What the manager is told before it starts. Read once: from `manager.yaml`, and over it from the environment.
 package struct ManagerConfiguration: Hashable, Sendable {
@@ -113,12 +114,17 @@ package struct ManagerConfiguration: Hashable, Sendable {
             return UInt64(number)
         }
         let listen = try await address("listen")
+        let advertise = try await text("advertise") ?? listen.host
+        guard NetworkAddress(NetworkAddress(host: advertise, port: listen.port).description) != nil else {
+            throw ManagerError(
+                .usage, "`advertise` is \(advertise), which is neither a name nor an address. Put it right in \(file).")
+        }
         self.init(
             state: StateDirectory(try await required("state")),
             repository: try await required("repository"),
             listen: listen,
             enrollment: try await address("enrollment"),
-            advertise: try await text("advertise") ?? listen.host,
+            advertise: advertise,
             holdBudget: try await milliseconds("hold.budget", in: 50...60_000, default: Self.defaultHoldBudget),
             colourBudget: try await milliseconds(
                 "colour.budget", in: 50...600_000, default: Self.defaultColourBudget),
@@ -135,13 +141,13 @@ package struct ManagerConfiguration: Hashable, Sendable {
         """
         # Holdfast manager. Every key can be overridden by the environment: HOLDFAST_MANAGER_LISTEN,
         # HOLDFAST_MANAGER_HOLD_BUDGET and so on.
-        state: "\(state.path)"
-        repository: "\(repository)"
+        state: \(Self.quoted(state.path))
+        repository: \(Self.quoted(repository))
         # Where agents and command lines dial in, and where hosts enrol.
-        listen: "\(listen)"
-        enrollment: "\(enrollment)"
+        listen: \(Self.quoted(listen.description))
+        enrollment: \(Self.quoted(enrollment.description))
         # The name or address under which agents reach this machine. It is in the server's certificate.
-        advertise: "\(advertise)"
+        advertise: \(Self.quoted(advertise))
         hold:
           # Longest time for which a gate may hold traffic, in milliseconds.
           budget: \(holdBudget)
@@ -153,10 +159,30 @@ package struct ManagerConfiguration: Hashable, Sendable {
         agents:
           # Longest wait of a snapshot or restore for the agents of its hosts to dial in, in milliseconds.
           reconnectBound: \(reconnectBound)
+        inventory:
+          # Longest wait for an agent's list of VMs, in milliseconds.
+          bound: \(inventoryBound)
         log:
-          level: \(logLevel)
+          level: \(Self.quoted(logLevel))
 
         """
+    }
+
+    /// A double-quoted scalar. What YAML would not let through, or would fold, is escaped.
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case " "..."~", "\u{A1}"..."\u{2027}", "\u{202A}"..."\u{D7FF}", "\u{E000}"..."\u{FEFE}",
+                "\u{FF00}"..."\u{FFFD}", "\u{10000}"..."\u{10FFFF}":
+                quoted.unicodeScalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16)
+                quoted += "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+            }
+        }
+        return quoted + "\""
     }
 
     /// What agents and command lines are told to dial.

@@ -1,6 +1,7 @@
 import Foundation
 import SnapshotProtocol
 import SnapshotStore
+import WireProtocol
 
 /// Makes a manager's state: authority, certificates, configuration, catalog and repository.
 package enum ManagerInitializer {

@@ -5,6 +5,24 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
     case packets
     /// Channel logs.
     case capture
+    /// What `iptables-save` prints.
+    case chains
+    /// YAML of agents and managers.
+    case configuration
+    /// Signing requests, certificates, the answer to a token, and names in them.
+    case enrollment
+    /// The files that outlive a killed agent.
+    case journal
+    /// What the kernel says of interfaces, bridges and the packet filter.
+    case netlink
+    /// A manager's messages, one after the other, to the machines of an agent.
+    case orders
+    /// What a restore is planned from.
+    case placement
+    /// Agents' messages, one after the other, to the machines of a manager.
+    case reports
+    /// Snapshots as they lie in a repository.
+    case store
     /// QEMU's answers.
     case monitor
     /// libvirt's descriptions of domains, also stored ones.
@@ -23,6 +41,15 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
         switch self {
         case .packets: try PacketsSubject.run(bytes)
         case .capture: try CaptureSubject.run(bytes)
+        case .chains: try ChainsSubject.run(bytes)
+        case .configuration: try ConfigurationSubject.run(bytes)
+        case .enrollment: try EnrollmentSubject.run(bytes)
+        case .journal: try JournalSubject.run(bytes)
+        case .netlink: try NetlinkSubject.run(bytes)
+        case .orders: try OrdersSubject.run(bytes)
+        case .placement: try PlacementSubject.run(bytes)
+        case .reports: try ReportsSubject.run(bytes)
+        case .store: try StoreSubject.run(bytes)
         case .monitor: try MonitorSubject.run(bytes)
         case .domain: try DomainSubject.run(bytes)
         case .manifest: try ManifestSubject.run(bytes)
