@@ -94,8 +94,12 @@ extension GateTests {
             }
             #expect(try await b.receiveNumbers(4) == Array(1...4))
             #expect(try await epoch.hears { $0 == .broken(.watchdog(member: "b")) })
-            #expect(try await eventually { try !right.rules().contains("--set-tos") })
-            #expect(try !right.rules().contains("NFQUEUE"))
+            // One table after the other.
+            #expect(
+                try await eventually {
+                    let rules = try right.rules()
+                    return !rules.contains("--set-tos") && !rules.contains("NFQUEUE")
+                })
             #expect(throws: GateError.self) { try epoch.call { try $0.notePlace("b") } }
             try a.send(5...6, to: b, trafficClass: Colour.bit)
             #expect(try await b.receiveNumbers(2) == [5, 6])

@@ -97,12 +97,21 @@ final class Desktop: Sendable {
         try #require(try run { try LinkTable.read() }.byName[name])
     }
 
-    /// Joins the bridges of two desktops.
+    /// Joins the bridges of two desktops. When it returns, frames get through: a bridge lets a port forward only some
+    /// time after both ends of its wire are up, and a frame that is lost before teaches the other bridge nothing.
     func join(_ other: Desktop, wire: String, bridge: String = "br0") throws {
         try ip("link", "add", "\(wire)a", "type", "veth", "peer", "name", "\(wire)b")
         try ip("link", "set", "\(wire)b", "netns", other.taskIdentifier)
         try ip("link", "set", "\(wire)a", "master", bridge, "up")
         try other.ip("link", "set", "\(wire)b", "master", bridge, "up")
+        for (desktop, port) in [(self, "\(wire)a"), (other, "\(wire)b")] {
+            var tries = 0
+            while try !desktop.ip("-d", "link", "show", port).contains("state forwarding") {
+                tries += 1
+                guard tries < 1_000 else { throw TestbedError("\(port) does not forward") }
+                usleep(2_000)
+            }
+        }
     }
 
     private static func write(_ path: String, _ value: String) throws {
