@@ -97,14 +97,14 @@ struct OwnChains {
 
     /// Whether all these rules are there, in chains that are jumped to.
     static func hold(_ rules: [OwnRule], raw: String, mangle: String) -> Bool {
-        let lines = (raw + mangle).split(separator: "\n")
+        let lines = (raw + "\n" + mangle).split(separator: "\n")
         return areInstalled(raw: raw, mangle: mangle)
             && rules.allSatisfy { rule in lines.contains { rule.isPrinted(as: $0) } }
     }
 
     /// Those of these rules that are there, as the tools print them, without the leading `-A`.
     static func remaining(of rules: [OwnRule], raw: String, mangle: String) -> [String] {
-        (raw + mangle).split(separator: "\n").filter { line in rules.contains { $0.isPrinted(as: line) } }
+        (raw + "\n" + mangle).split(separator: "\n").filter { line in rules.contains { $0.isPrinted(as: line) } }
             .map { String($0.dropFirst(3)) }
     }
 

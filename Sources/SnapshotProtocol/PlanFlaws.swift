@@ -9,6 +9,9 @@ extension SnapshotPlan {
     package var flaw: String? {
         if Set(members.map(\.name)).count != members.count { return "The plan names a member twice." }
         if holdBudget > Self.longestWait { return "The plan would hold traffic for \(holdBudget) milliseconds." }
+        if colourBudget > Self.longestWait {
+            return "The plan would keep gates armed for \(colourBudget) milliseconds."
+        }
         if flushBound > Self.longestWait { return "The plan would wait for markers for \(flushBound) milliseconds." }
         return nil
     }

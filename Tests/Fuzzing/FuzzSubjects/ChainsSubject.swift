@@ -2,7 +2,9 @@
 
 /// The bytes are what `iptables-save` prints of two tables, with an octet of zero between them.
 enum ChainsSubject {
-    private static let chains = [OwnChains.egress, OwnChains.ingress, OwnChains.fence]
+    private static let chains = [
+        OwnChains.egress, OwnChains.ingress, OwnChains.colour, OwnChains.plain, OwnChains.fence,
+    ]
 
     static func run(_ bytes: [UInt8]) throws {
         let texts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
@@ -40,14 +42,14 @@ enum ChainsSubject {
     }
 
     private static func rules(raw: String, mangle: String, isInstalled: Bool) throws {
-        let queues = Set<UInt16>(7100...7103)
-        let found = OwnChains.ownRules(queues: queues, in: raw)
-        let lines = raw.split(separator: "\n")
+        let wanted =
+            [OwnRule.egress(tap: "tap0", queue: 7100), .ingress(tap: "tap0", queue: 7101), .plain(tap: "tap0")]
+            + OwnRule.colouring(tap: "tap0")
+        let found = OwnChains.remaining(of: wanted, raw: raw, mangle: mangle)
+        let lines = (raw + "\n" + mangle).split(separator: "\n")
         try Broken.unless(found.allSatisfy { lines.contains("-A \($0)") }, "A rule was made up.")
-        let pairs = [(OwnChains.egress, "tap0", UInt16(7100)), (OwnChains.ingress, "tap0", 7101)]
-            .map { (chain: $0.0, tap: $0.1, queue: $0.2) }
-        let holds = OwnChains.holdsRules(pairs, raw: raw, mangle: mangle)
+        let holds = OwnChains.hold(wanted, raw: raw, mangle: mangle)
         try Broken.unless(isInstalled || !holds, "A gate is said to hold that nothing leads to.")
-        try Broken.unless(OwnChains.holdsRules([], raw: raw, mangle: mangle) == isInstalled, "No rule is missing.")
+        try Broken.unless(OwnChains.hold([], raw: raw, mangle: mangle) == isInstalled, "No rule is missing.")
     }
 }

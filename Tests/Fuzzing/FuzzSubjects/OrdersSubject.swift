@@ -67,10 +67,10 @@ enum OrdersSubject {
                 return .gatesOpened
             case .abandon(let name): return .memberAbandoned(name)
             // No marker ever comes: the bound passes.
-            case .sendMarkers:
+            case .sendMarkers(.flush, _), .sendMarkers(.probe, _):
                 now = now + SnapshotPlan.longestWait
                 return .tick
-            case .stopLateLog, .report, .end: return nil
+            case .sendMarkers(.cut, _), .heedColour, .stopLateLog, .report, .end: return nil
             }
         }
     }

@@ -10,7 +10,7 @@ enum ReportsSubject {
     private static let hosts = [HostName("d1"), HostName("d2")]
 
     private static let plan = SnapshotPlan(
-        snapshot: "s", cluster: "c", epoch: Epoch(1), mode: .hold,
+        snapshot: "s", cluster: "c", epoch: Epoch(1), mode: .colour,
         members: zip(["a", "b"], hosts).map { name, host in
             PlannedMember(name: MemberName(name), host: host, machine: "uuid-\(name)", nics: [])
         },
@@ -62,23 +62,23 @@ enum ReportsSubject {
             var next: SnapshotCoordinator.Event?
             for action in actions {
                 switch action {
-                case .seal(let evidence, let verdict): next = try seal(evidence, verdict)
+                case .seal(let evidence, let verdict, let mode): next = try seal(evidence, verdict, mode)
                 case .finished(let outcome): self.outcome = outcome
                 case .discard: try Broken.unless(written == nil, "What a manifest lists is discarded.")
-                case .send, .enter: continue
+                case .send, .enter, .fallBack: continue
                 }
             }
             if let next { try happen(next) }
         }
 
         private mutating func seal(
-            _ evidence: [MemberEvidence], _ verdict: Verdict
+            _ evidence: [MemberEvidence], _ verdict: Verdict, _ mode: SnapshotMode
         ) throws -> SnapshotCoordinator.Event {
             let plan = ReportsSubject.plan
             try Broken.unless(verdict.consistent, "What is not consistent is sealed.")
             try Broken.unless(evidence.map(\.member) == plan.members, "A member came or went.")
             let manifest = SnapshotManifest(
-                id: plan.snapshot, cluster: plan.cluster, epoch: plan.epoch, mode: plan.mode, createdAt: 1,
+                id: plan.snapshot, cluster: plan.cluster, epoch: plan.epoch, mode: mode, createdAt: 1,
                 members: evidence)
             if let flaw = manifest.flaw { return .manifestFailed(Failure(.internalError, flaw.why)) }
             try Broken.unless(
@@ -91,7 +91,7 @@ enum ReportsSubject {
         mutating func end() throws {
             for _ in 0..<3 where outcome == nil { try happen(.tick, at: Tick(.max)) }
             switch outcome {
-            case .sealed(let evidence, _): try Broken.unless(written == evidence, "Sealed without a manifest.")
+            case .sealed(let evidence, _, _): try Broken.unless(written == evidence, "Sealed without a manifest.")
             case .aborted: try Broken.unless(written == nil, "Aborted with a manifest.")
             case nil: throw Broken(description: "An epoch does not end.")
             }
