@@ -56,7 +56,7 @@ package struct SnapshotPlan: Hashable, Sendable, Codable {
     package var holdBudget: UInt64
     /// Longest time from arming to release in colour mode, in milliseconds; then the agent opens the gate by itself.
     package var colourBudget: UInt64
-    /// Longest wait for markers, in milliseconds.
+    /// Longest wait for markers, in milliseconds; in colour mode a tenth of its budget, if that is more.
     package var flushBound: UInt64
 
     package init(

@@ -123,7 +123,7 @@ package struct SnapshotParticipant: Sendable {
         case (.flushed, .arm(.hold)) where mode == .colour: return arm(.hold)
         case (.armed, .flush):
             phase = .flushing
-            markerDeadline = now + (plan?.flushBound ?? 0)
+            markerDeadline = now + markerBound
             return send(mode == .hold ? .flush : .probe, from: members, at: now) + endFlushIfComplete()
         case (.flushed, .cut):
             cutOrdered = true
@@ -134,7 +134,7 @@ package struct SnapshotParticipant: Sendable {
             return []
         case (.cut, .settle):
             phase = .settling
-            markerDeadline = mode == .hold ? now : now + (plan?.flushBound ?? 0)
+            markerDeadline = mode == .hold ? now : now + markerBound
             return endSettlingIfComplete(at: now)
         case (.cut, .release):
             phase = .releasing
@@ -339,6 +339,12 @@ package struct SnapshotParticipant: Sendable {
 
     /// In milliseconds.
     private static let markerInterval: UInt64 = 20
+
+    /// In colour mode nobody's traffic waits for markers, so that the wait may be longer.
+    private var markerBound: UInt64 {
+        guard let plan else { return 0 }
+        return mode == .hold ? plan.flushBound : max(plan.flushBound, plan.colourBudget / 10)
+    }
 
     /// When a tick is next of use. A driver may give more of them.
     package var wakeAt: Tick? { [markerDeadline, repetition].compactMap { $0 }.min() }

@@ -7,6 +7,6 @@ struct LabTool: AsyncParsableCommand {
         abstract: "A desktop cloud on one machine, to try Holdfast and to test it.",
         subcommands: [
             LabUp.self, LabStatus.self, LabReports.self, LabExec.self, LabDemo.self, LabBench.self, LabFaults.self,
-            LabDown.self,
+            LabStraggler.self, LabDown.self,
         ])
 }

@@ -5,12 +5,13 @@ import Testing
 /// Real guests, real libvirtd, real packets: the product as a user has it.
 @Suite("A cluster of real guests", .serialized, .enabled(if: isRoot), .lab(directory: "/var/lib/holdfast-it"))
 struct ClusterSnapshotTests {
-    @Test("Every round of snapshot, kill and restore under load is sealed and whole")
-    func rounds() async throws {
+    @Test("Every round of snapshot, kill and restore under load is sealed and whole", arguments: ["hold", "colour"])
+    func rounds(mode: String) async throws {
         let exercise = try CurrentLab.required()
         for round in 1...max(1, roundCount) {
-            let snapshot = try await exercise.snapshot()
+            let snapshot = try await exercise.snapshot(mode: mode)
             #expect(snapshot.sealed, "round \(round)")
+            #expect(snapshot.mode == mode, "round \(round)")
             #expect(snapshot.packetsOutsideEpoch == 0, "round \(round)")
             // The last member changes its desktop every round.
             let moved = exercise.lab.machines[exercise.lab.machines.count - 1]
@@ -21,7 +22,7 @@ struct ClusterSnapshotTests {
             #expect(judgement.isWhole, "round \(round): \(judgement)")
             #expect(try await exercise.waysToUserSpace() == 0, "round \(round)")
             print(
-                "round \(round): pause \(snapshot.members.map(\.pauseMilliseconds)) ms, hold "
+                "\(mode), round \(round): pause \(snapshot.members.map(\.pauseMilliseconds)) ms, hold "
                     + "\(snapshot.members.map(\.holdMilliseconds)) ms, skew \(snapshot.skewMilliseconds) ms, logged "
                     + "\(snapshot.members.map(\.logged)), replayed \(restored.answer.replayed), stall "
                     + "\(judgement.stall) ms, survived \(judgement.survived) of \(judgement.total)")

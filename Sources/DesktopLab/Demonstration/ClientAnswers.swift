@@ -21,12 +21,13 @@ package struct SnapshotAnswer: Decodable, Sendable {
 
     package struct Snapshot: Decodable, Sendable {
         package var id: String
+        package var mode: String
         package var sealed: Bool
         package var skewMilliseconds: Double
         package var members: [Member]
 
         enum CodingKeys: String, CodingKey {
-            case id, sealed, members
+            case id, mode, sealed, members
             case skewMilliseconds = "skew_ms"
         }
 

@@ -31,8 +31,8 @@ package struct ClusterExercise: Sendable {
         }
     }
 
-    package func snapshot() async throws -> SnapshotAnswer.Snapshot {
-        try await holdfast(["snapshot", "create", cluster], as: SnapshotAnswer.self).snapshot
+    package func snapshot(mode: String = "hold") async throws -> SnapshotAnswer.Snapshot {
+        try await holdfast(["snapshot", "create", cluster, "--mode", mode], as: SnapshotAnswer.self).snapshot
     }
 
     package struct Restored: Sendable {
