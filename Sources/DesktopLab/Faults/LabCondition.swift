@@ -70,7 +70,7 @@ package actor ConditionWatch {
                 // Told to stop meanwhile, the tools were ended: what they said counts for nothing.
                 if Task.isCancelled { return }
                 self.note(condition.complaints, began)
-                try? await Task.sleep(for: .milliseconds(60))
+                try? await Task.sleep(for: .milliseconds(120))
             }
         }
     }
