@@ -32,7 +32,9 @@ package enum Fault: String, Sendable, Codable, CaseIterable {
     /// that whatever is held at its beginning is let go by the gates' own watchdogs.
     package var lasts: Duration? {
         switch self {
-        case .agentStopped, .partition, .desktopRemoved: .seconds(4)
+        // A guest whose image is not read stands still, and its clock is not to be trusted after 4.7 seconds of it.
+        case .agentStopped: .seconds(3)
+        case .partition, .desktopRemoved: .seconds(4)
         case .workspaceFull, .repositoryFull, .clockStepped: .seconds(2)
         case .agentKilled, .managerKilled, .libvirtdKilled, .guestKilled, .rulesetFlushed, .rulesetReplaced, .flood:
             nil

@@ -20,7 +20,7 @@ package struct FaultCampaign: Sendable {
         let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map { "/usr/lib/\($0)/faketime/libfaketimeMT.so.1" }
         return LabConfiguration(
             desktops: 2, machines: 3, memory: 96, directory: directory, executables: executables, rooms: LabRooms(),
-            holdBudget: 3_000, queueLength: 1_024,
+            holdBudget: 2_000, queueLength: 1_024,
             clockLibrary: libraries.first { FileManager.default.fileExists(atPath: $0) })
     }
 
@@ -90,6 +90,7 @@ package struct FaultCampaign: Sendable {
         try? FileManager.default.createDirectory(atPath: evidence, withIntermediateDirectories: true)
         let folders = LabFolders(root: configuration.directory)
         try? FileManager.default.copyItem(atPath: folders.logs, toPath: folder)
+        try? FileManager.default.copyItem(atPath: folders.serial, toPath: "\(folder)/serial")
         for desktop in 1...configuration.desktops {
             try? FileManager.default.copyItem(
                 atPath: "\(folders.libvirt(desktop, .log))/qemu", toPath: "\(folder)/qemu-\(desktop)")

@@ -65,7 +65,9 @@ package struct FaultExercise: Sendable {
         }
         if await !watch.isClean(since: settled) { result.shortcomings += await watch.complaints }
         let budget = Duration.milliseconds(lab.configuration.holdBudget ?? 1_000)
-        var recovered = await watch.recovered(after: from, budget: budget) ?? from
+        let spell = await watch.recovered(after: from, budget: budget)
+        var recovered = spell?.at ?? from
+        result.complaints = spell?.complaints ?? []
         // A manager that was killed is back only when it answers.
         if subject.fault == .managerKilled { recovered = max(recovered, answered) }
         await watch.stop()

@@ -14,6 +14,8 @@ package struct FaultResult: Codable, Sendable {
     /// From the fault, or from its healing, until every guest whose QEMU lives ran and nothing was held, fenced or
     /// paused.
     package var recovery: Double = 0
+    /// What was last to be put right before that.
+    package var complaints: [String] = []
     /// From the same moment until every connection between living guests had moved on; nil when none was left to see.
     package var connections: Double?
     /// The longest silence that an application in a guest noticed on a connection during the case, guest time.
@@ -24,7 +26,7 @@ package struct FaultResult: Codable, Sendable {
     package var seconds: Double = 0
 
     enum CodingKeys: String, CodingKey {
-        case fault, job, aimed, landed, held, shortcomings, outcome, seconds
+        case fault, job, aimed, landed, held, shortcomings, outcome, complaints, seconds
         case recovery = "recovery_ms"
         case connections = "connections_ms"
         case silence = "silence_ms"

@@ -70,7 +70,7 @@ package actor ConditionWatch {
                 // Told to stop meanwhile, the tools were ended: what they said counts for nothing.
                 if Task.isCancelled { return }
                 self.note(condition.complaints, began)
-                try? await Task.sleep(for: .milliseconds(60))
+                try? await Task.sleep(for: .milliseconds(120))
             }
         }
     }
@@ -98,15 +98,18 @@ package actor ConditionWatch {
         isClean && (looks.last.map { $0 >= instant } ?? false)
     }
 
-    /// When the last spell ended that the fault can be blamed for, if there was one after `start`. What begins after a
-    /// clean look and is over within `budget` is the work of a job that goes on.
-    package func recovered(after start: ContinuousClock.Instant, budget: Duration) -> ContinuousClock.Instant? {
+    /// When the last spell ended that the fault can be blamed for, if there was one after `start`, and what there was to
+    /// complain of at its end. What begins after a clean look and is over within `budget` is the work of a job that goes
+    /// on.
+    package func recovered(
+        after start: ContinuousClock.Instant, budget: Duration
+    ) -> (at: ContinuousClock.Instant, complaints: [String])? {
         let blamed = spells.filter { spell in
             let end = spell.to ?? .now
             guard end > start else { return false }
             let isOwn = looks.contains { $0 > start && $0 < spell.from }
             return !(isOwn && end - spell.from < budget)
         }
-        return blamed.last.map { $0.to ?? .now }
+        return blamed.last.map { ($0.to ?? .now, $0.complaints) }
     }
 }

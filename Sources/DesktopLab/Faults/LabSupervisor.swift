@@ -34,7 +34,7 @@ package actor LabSupervisor {
         task = Task {
             while !Task.isCancelled {
                 await self.look()
-                try? await Task.sleep(for: .milliseconds(20))
+                try? await Task.sleep(for: .milliseconds(50))
             }
         }
     }

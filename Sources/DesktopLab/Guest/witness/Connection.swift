@@ -123,8 +123,8 @@ final class Connection {
     }
 
     private func connectIfDue(_ now: UInt64) {
-        if isConnecting, now - attemptedAt > Limit.attempt { drop() }
-        guard descriptor < 0, attemptedAt == 0 || now - attemptedAt > Limit.retry else { return }
+        if isConnecting, elapsed(since: attemptedAt, now) > Limit.attempt { drop() }
+        guard descriptor < 0, attemptedAt == 0 || elapsed(since: attemptedAt, now) > Limit.retry else { return }
         attemptedAt = now
         descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return }
@@ -171,18 +171,18 @@ final class Connection {
     }
 
     /// From the last restore to the first byte heard after it; so far, if nothing was heard yet. 0 without a restore.
-    func heardAfterRestore(_ now: UInt64) -> UInt64 { unheardSince.map { now - $0 } ?? heardAfter }
+    func heardAfterRestore(_ now: UInt64) -> UInt64 { unheardSince.map { elapsed(since: $0, now) } ?? heardAfter }
 
     private func heard() {
         let now = monotonicNow()
         if state == .waiting {
             state = .open
         } else {
-            longestOfInterval = max(longestOfInterval, now - lastHeard)
+            longestOfInterval = max(longestOfInterval, elapsed(since: lastHeard, now))
         }
         lastHeard = now
         if let since = unheardSince {
-            heardAfter = now - since
+            heardAfter = elapsed(since: since, now)
             unheardSince = nil
         }
     }
@@ -190,7 +190,7 @@ final class Connection {
     /// The longest silence since the last call, with the one that still lasts.
     func takeSilence(_ now: UInt64) -> UInt64 {
         guard state != .waiting else { return 0 }
-        let longest = max(longestOfInterval, now > lastHeard ? now - lastHeard : 0)
+        let longest = max(longestOfInterval, elapsed(since: lastHeard, now))
         longestOfInterval = 0
         longestEver = max(longestEver, longest)
         return longest
@@ -287,7 +287,7 @@ final class Connection {
     private func sendPortion(_ now: UInt64) {
         guard settings.rate > 0, now >= due else { return }
         due = Connection.next(settings.bulkInterval, after: now)
-        allowance = min(allowance + (now - refilledAt) * settings.rate / 1_000_000_000, Limit.burst)
+        allowance = min(allowance + elapsed(since: refilledAt, now) * settings.rate / 1_000_000_000, Limit.burst)
         refilledAt = now
         while allowance > 0 {
             let size = Int(min(allowance, UInt64(Limit.chunk)))

@@ -23,7 +23,7 @@ final class RestoreDetector {
     /// Once for each restore, a time shortly before the instant at which the clock stood still: that of the last look
     /// before it.
     func restored(_ now: UInt64) -> UInt64? {
-        guard now - lookedAt >= Self.interval else { return nil }
+        guard elapsed(since: lookedAt, now) >= Self.interval else { return nil }
         let before = lookedAt
         lookedAt = now
         var time: (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) = (0, 0, 0, 0, 0, 0, 0, 0, 0)
