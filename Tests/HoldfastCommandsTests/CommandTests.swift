@@ -318,4 +318,18 @@ import WireProtocol
         #expect(run.code == 0)
         #expect(run.error.contains("arming 16.0 EiB of 16.0 EiB"))
     }
+
+    @Test(arguments: ["table", "json"]) func aTerminalObeysNothingThatOthersSay(format: String) async {
+        var answers = Self.answers
+        answers.agents[0].version = "1\u{1B}]0;x\u{7}\r\u{9B}2J"
+        answers.inventory.failures[0].message = "\u{1B}[2J"
+        for verb in ["agents", "vms"] {
+            let run = await CommandRun.run(verb, "--output", format, answers: answers)
+            #expect(run.code == 0)
+            #expect(!(run.output + run.error).utf8.contains { $0 < 0x20 && $0 != UInt8(ascii: "\n") })
+        }
+        answers.error = ManagerCallError([Failure(.busy, "Why\u{1B}[2J.")])
+        let run = await CommandRun.run("agents", "--output", format, answers: answers)
+        #expect(!run.error.utf8.contains { $0 < 0x20 && $0 != UInt8(ascii: "\n") })
+    }
 }

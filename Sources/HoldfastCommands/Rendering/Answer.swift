@@ -17,7 +17,7 @@ enum Answer: Sendable {
     /// What must be said beside the answer.
     var warnings: [String] {
         guard case .machines(let inventory) = self else { return [] }
-        return inventory.failures.map(\.description)
+        return inventory.failures.map(\.description.forTerminal)
     }
 
     /// Of an answer that is bad news.
@@ -28,7 +28,7 @@ enum Answer: Sendable {
 
     func rendered(as format: OutputFormat) -> String {
         switch format {
-        case .table: table
+        case .table: table.forTerminal
         case .json: json
         }
     }

@@ -16,7 +16,7 @@ enum ErrorRendering {
     /// `failures` must not be empty; the first gives the code.
     static func render(_ failures: [Failure], as format: OutputFormat) -> String {
         switch format {
-        case .table: failures.map { "holdfast: \($0)\n" }.joined()
+        case .table: failures.map { "holdfast: \($0)\n" }.joined().forTerminal
         case .json:
             JSONRendering.text(
                 Document(

@@ -49,7 +49,7 @@ final class ProgressDisplay: Sendable {
             guard total > 0 else { return state.phase }
             return "\(state.phase) \(Table.size(bytes)) of \(Table.size(total))"
         }
-        environment.error("\r\u{1B}[K\(line)")
+        environment.error("\r\u{1B}[K\(line.forTerminal)")
     }
 
     /// Hosts say the sizes, and may say anything.

@@ -70,7 +70,11 @@ enum WireSubject {
     /// What the command line makes of an answer, whatever it says.
     private static func show(_ answer: Answer) throws {
         for format in [OutputFormat.table, .json] {
-            try Broken.unless(answer.rendered(as: format).hasSuffix("\n"), "An answer ends within a line.")
+            let text = answer.rendered(as: format)
+            // By bytes: to the comparison of characters a mark hides what it follows.
+            try Broken.unless(text.utf8.last == UInt8(ascii: "\n"), "An answer ends within a line.")
+            try Broken.unless(
+                !text.utf8.contains { $0 < 0x20 && $0 != UInt8(ascii: "\n") }, "A terminal is given orders.")
         }
         _ = answer.warnings
         _ = answer.exitCode
