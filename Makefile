@@ -22,7 +22,7 @@ PACKAGES := \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
 	iptables nftables iproute2 faketime busybox-static cpio kmod tcpdump binutils protobuf-compiler
 
-.PHONY: simulate simulate-mutants fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench faults clean
+.PHONY: simulate simulate-mutants build-simulator straggler fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench faults clean
 
 setup:
 	@missing=""; for package in $(PACKAGES); do \
@@ -39,10 +39,13 @@ setup:
 build: setup
 	$(SWIFT) build
 
-# Everything that needs no guests first, then the tests with real guests, one at a time.
+# Everything that needs no guests first, then simulated histories from a fixed and from a fresh seed, then the tests with
+# real guests, one at a time.
 test: setup
 	$(SWIFT) build --build-tests
 	$(ROOT) $(SWIFT) test --skip-build --no-parallel --skip IntegrationTests
+	$(MAKE) simulate SCHEDULES=200000 SEED=1
+	$(MAKE) simulate SCHEDULES=50000 SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
 
 integration: setup
@@ -77,6 +80,10 @@ lab-down:
 bench: build
 	$(LAB) bench --report .build/bench/pause.json
 
+# What one member whose cut comes late costs the others, in either mode.
+straggler: build
+	$(LAB) straggler --report .build/bench/straggler.json
+
 # One third of the table: 0, 1 or 2; all of it by default.
 THIRD ?=
 
@@ -92,13 +99,14 @@ clean:
 SCHEDULES ?= 100000
 SEED ?= 1
 
-simulate:
-	$(SWIFT) build -c release --product holdfast-simulate
+simulate: build-simulator
 	.build/release/holdfast-simulate run --schedules $(SCHEDULES) --seed $(SEED)
 
 # Each defect that one could really write must be caught.
-simulate-mutants:
+build-simulator: setup
 	$(SWIFT) build -c release --product holdfast-simulate
+
+simulate-mutants: build-simulator
 	.build/release/holdfast-simulate mutants
 
 # Seconds for each fuzz subject, how many of them at a time, and which; all of them when none is named.

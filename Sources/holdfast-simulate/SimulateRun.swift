@@ -15,6 +15,7 @@ struct SimulateRun: ParsableCommand {
     var mutant: Mutant?
 
     func run() throws {
+        print("seeds from \(seed)")
         let clock = ContinuousClock()
         let start = clock.now
         var sealed = 0

@@ -82,7 +82,7 @@ package struct StragglerBenchmark: Sendable {
 
     private func snapshot(_ mode: String, _ exercise: ClusterExercise) async throws -> CommandResult {
         let phases = try ManagerPhases(log: lab.folders.log("manager"))
-        let libvirtd = try lab.daemon(straggler.desktop).role
+        let libvirtd = lab.daemon(straggler.desktop).role
         let (lab, delay) = (lab, delay)
         phases.onEntry(of: "flushing", in: .snapshot) { try? lab.signal(libvirtd, SIGSTOP) }
         let wakes = Task {
