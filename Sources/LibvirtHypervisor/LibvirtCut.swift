@@ -259,23 +259,39 @@ final class LibvirtCut: PreparedCut {
     private func putRight(givingUp: Bool) async {
         if givingUp { stream.cancel() }
         await cutMadeOrFailed()
-        do {
-            let settled = try await connection.run { handle throws(HypervisorError) in
-                let settled = givingUp ? self.waking.letRun(cancels: self.method != .background) : true
-                if let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() {
-                    Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
+        let start = ContinuousClock.now
+        while true {
+            do throws(HypervisorError) {
+                return try await putRightOnce(givingUp: givingUp)
+            } catch {
+                // A daemon that is being restarted is back in a moment.
+                if case .unavailable = error, ContinuousClock.now - start < Self.patience {
+                    try? await Task.sleep(for: .milliseconds(200))
+                    continue
                 }
-                return settled
+                // The journal stays: recovery tries again when the agent starts and before the next cut.
+                logger.error("disks of a VM still diverted", metadata: ["vm": "\(uuid)", "error": "\(error)"])
+                return
             }
-            try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
-            try await connection.run { handle throws(HypervisorError) in try self.waking.endIOError(on: handle) }
-            if settled {
-                stream.close()
-                await stream.idle()
+        }
+    }
+
+    /// How long a hypervisor that is out of reach is waited for.
+    private static let patience = Duration.seconds(20)
+
+    private func putRightOnce(givingUp: Bool) async throws(HypervisorError) {
+        let settled = try await connection.run { handle throws(HypervisorError) in
+            let settled = givingUp ? self.waking.letRun(cancels: self.method != .background) : true
+            if let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() {
+                Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
             }
-        } catch {
-            // The journal stays: recovery tries again when the agent starts and before the next cut.
-            logger.error("disks of a VM still diverted", metadata: ["vm": "\(uuid)", "error": "\(error)"])
+            return settled
+        }
+        try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+        try await connection.run { handle throws(HypervisorError) in try self.waking.endIOError(on: handle) }
+        if settled {
+            stream.close()
+            await stream.idle()
         }
     }
 

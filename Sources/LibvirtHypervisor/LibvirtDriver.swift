@@ -89,13 +89,14 @@ package final class LibvirtDriver: HypervisorDriver {
     package func prepareCut(
         of uuid: String, workspace: String, sink: any ByteSink
     ) async throws(HypervisorError) -> any PreparedCut {
+        // First, since it may change which disks the VM has.
+        try await recover(workspace: workspace, only: uuid)
         let machine = try await machine(uuid)
         guard machine.state == .running else {
             throw .notRunning(
                 "\(machine.name) is \(machine.state.rawValue), and only a running VM can be snapshotted. Start or "
                     + "resume it first.", state: machine.state.rawValue)
         }
-        try await recover(workspace: workspace, only: uuid)
         let text = try await description(of: uuid)
         let description = try DomainDescription(text)
         if let device = description.blockingDevices.first {

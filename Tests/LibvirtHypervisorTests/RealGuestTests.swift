@@ -72,6 +72,22 @@ import Testing
         try await guestWorks()
     }
 
+    // MARK: After a cut that nobody ended
+
+    @Test func theNextCutIsOfTheVMsOwnDisk() async throws {
+        let lost = try await prepare()
+        _ = try await lost.perform {}
+        try await lost.imageComplete()
+        #expect(try await driver.machine(machine.uuid).disks.map(\.path) != [disk])
+        let cut = try await Self.driver(of: lab).prepareCut(
+            of: machine.uuid, workspace: workspace, sink: CollectingSink())
+        _ = try await cut.perform {}
+        #expect(cut.frozenDisks.map(\.path) == [disk])
+        try await cut.imageComplete()
+        await cut.finish()
+        try await allIsAsBefore()
+    }
+
     // MARK: A full folder
 
     /// The guest's state, as QEMU words it, once it is as wanted.

@@ -24,11 +24,12 @@ package struct FaultCampaign: Sendable {
             clockLibrary: libraries.first { FileManager.default.fileExists(atPath: $0) })
     }
 
+    /// When the task is cancelled, what has been done by then.
     package func run(_ cases: [FaultCase]) async throws -> [FaultResult] {
         var results: [FaultResult] = []
         var ground: Ground?
         for (number, subject) in cases.enumerated() {
-            try Task.checkCancellation()
+            if Task.isCancelled { break }
             var result: FaultResult
             do {
                 let present: Ground
@@ -43,6 +44,8 @@ package struct FaultCampaign: Sendable {
                 result = FaultResult(subject)
                 result.shortcomings = ["The lab was not made: \(error)"]
             }
+            // Nothing can be said of a case whose commands were cut short.
+            if Task.isCancelled { break }
             results.append(result)
             say(
                 "\(number + 1) of \(cases.count)  \(subject): \(result.held ? "held" : "NOT held"), landed in "

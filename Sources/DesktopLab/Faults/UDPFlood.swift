@@ -9,9 +9,11 @@ struct UDPFlood: Sendable {
     let patience: Duration
 
     static let most = 400_000
+    /// As many as fill every queue of the lab several times over.
+    private static let enough = 4_096
     private static let octets = 64
 
-    /// Sends from a thread of its own until the time is over; returns when it has begun.
+    /// Sends from a thread of its own until the time is over; returns when there are enough of them to be felt.
     func start() throws {
         let path = "/run/netns/\(lab.namespace(of: place))"
         let namespace = open(path, O_RDONLY | O_CLOEXEC)
@@ -23,8 +25,8 @@ struct UDPFlood: Sendable {
             // Of this thread alone, which ends with the flood.
             let entered = enter(namespace)
             close(namespace)
+            if entered { send { begun.signal() } }
             begun.signal()
-            if entered { send() }
         }
         begun.wait()
     }
@@ -37,7 +39,7 @@ struct UDPFlood: Sendable {
         return unsafeBitCast(symbol, to: Function.self)(namespace, network) == 0
     }
 
-    private func send() {
+    private func send(begun: () -> Void) {
         let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
@@ -56,6 +58,7 @@ struct UDPFlood: Sendable {
         for number in 0..<Self.most {
             // Refusals of the guest's port come back as errors, and are of no interest.
             _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT))
+            if number == Self.enough { begun() }
             if number % 64 == 0, ContinuousClock.now >= end { return }
         }
     }

@@ -43,8 +43,6 @@ final class MemberWork: Sendable {
     ) async throws -> MemberWork {
         do {
             let repository = try services.repository()
-            let machine = try await services.hypervisor.machine(member.machine)
-            let description = try await services.hypervisor.description(of: member.machine)
             let image = try await BlockingWork.run {
                 try repository.partWriter(
                     snapshot: plan.snapshot, member: member.name, file: "memory.img", kind: "memory")
@@ -52,9 +50,16 @@ final class MemberWork: Sendable {
             do {
                 let cut = try await services.hypervisor.prepareCut(
                     of: member.machine, workspace: services.configuration.workspace, sink: ImageSink(image))
-                return MemberWork(
-                    member: member, cut: cut, snapshot: plan.snapshot, repository: repository, image: image,
-                    description: description, machine: machine)
+                do {
+                    // Only now: the preparation may have given the VM its own disks back after a cut that failed.
+                    return MemberWork(
+                        member: member, cut: cut, snapshot: plan.snapshot, repository: repository, image: image,
+                        description: try await services.hypervisor.description(of: member.machine),
+                        machine: try await services.hypervisor.machine(member.machine))
+                } catch {
+                    await cut.abandon()
+                    throw error
+                }
             } catch {
                 image.cancel()
                 throw error
