@@ -44,8 +44,11 @@ fuzz() {
     rm -f "$scratch/findings/$subject-"* "$log.line"
     "$program" "$subject" "$grown" "$here/Corpora/$subject" -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 -artifact_prefix="$scratch/findings/$subject-" \
-        >"$log" 2>&1 || status=$?
-    local findings
+        >"$log" 2>&1 &
+    local findings process=$!
+    wait "$process" || status=$?
+    # What a run that was ended could not clear away.
+    rm -rf "/dev/shm/holdfast-fuzz-$process" "/tmp/holdfast-fuzz-$process"
     findings=$(find "$scratch/findings" -name "$subject-*" | wc -l)
     # A run that ends otherwise than well has found something, even if it could not write it down.
     [ "$status" = 0 ] || [ "$findings" != 0 ] || findings="see $log"
