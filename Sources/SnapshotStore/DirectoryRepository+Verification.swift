@@ -11,7 +11,8 @@ extension DirectoryRepository {
     ) throws(StoreError) -> VerificationReport {
         let manifest = try manifest(snapshot)
         guard let folder = try folder(of: snapshot, in: .snapshots) else { throw .notFound(snapshot: snapshot) }
-        var report = VerificationReport(snapshot: snapshot, verdict: Verdict.judge(manifest.members, mode: manifest.mode))
+        var report = VerificationReport(
+            snapshot: snapshot, verdict: Verdict.judge(manifest.members, mode: manifest.mode))
         let total = manifest.size
         for member in manifest.members {
             let name = member.member.name

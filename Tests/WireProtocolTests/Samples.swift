@@ -35,11 +35,13 @@ enum Samples {
         return colour
     }()
     static let snapshotCommands: [SnapshotCommand] = [
-        .prepare(plan), .prepare(colourPlan), .arm(.hold), .arm(.colour), .flush, .cut, .settle, .release, .seal, .abort(reason: "why"), .abort(reason: ""),
+        .prepare(plan), .prepare(colourPlan), .arm(.hold), .arm(.colour), .flush, .cut, .settle, .release, .seal,
+        .abort(reason: "why"), .abort(reason: ""),
     ]
     static let snapshotReports: [SnapshotReport] =
         [
-            .prepared, .refused([]), .refused(failures), .armed(.hold), .armed(.colour), .flushed(.hold), .flushed(.hold, missing: [channel]),
+            .prepared, .refused([]), .refused(failures), .armed(.hold), .armed(.colour), .flushed(.hold),
+            .flushed(.hold, missing: [channel]),
             .flushed(.colour, bleached: [channel]),
             .cut([]), .cut([cut]), .settled, .released([]), .released([gate]), .saved([]), .saved([stored]), .sealed,
             .aborted,

@@ -107,7 +107,8 @@ package struct StragglerBenchmark: Sendable {
     package static func table(_ results: [Result]) -> String {
         let rows = results.map { result in
             [
-                result.mode, result.sealedIn.map { "sealed in \($0) mode" } ?? "given up", "\(result.longestSilence) ms",
+                result.mode, result.sealedIn.map { "sealed in \($0) mode" } ?? "given up",
+                "\(result.longestSilence) ms",
                 "\(result.quietSilence) ms",
             ]
         }
