@@ -1,14 +1,21 @@
+import SnapshotProtocol
+
 /// What happens next in the simulated world. Only numbers, so that the queue never allocates per event.
 enum Happening {
     case start
     case write(from: UInt8, to: UInt8)
     case datagram(from: UInt8, to: UInt8)
     case retransmit(from: UInt8, to: UInt8, una: UInt16)
-    case arrive(packet: Int32)
+    case arrive(packet: Int32, coloured: Bool)
+    /// `foreign`: with the key of another epoch.
+    case marker(from: UInt8, to: UInt8, MarkerKind, coloured: Bool, foreign: Bool)
+    /// An agent that runs again takes what its queues kept for it.
+    case ingressTurn(host: UInt8)
+    case egressTurn(host: UInt8, member: UInt8)
     case command(host: UInt8, message: Int32, session: UInt16)
     case report(host: UInt8, message: Int32, session: UInt16)
     case work(host: UInt8, Work, member: UInt8, generation: UInt16)
-    case hostTick(host: UInt8)
+    case hostTick(host: UInt8, number: UInt16)
     case managerTick
     case watchdog(host: UInt8, generation: UInt16)
     case manifest
@@ -31,9 +38,9 @@ enum Happening {
     /// The agent whose process must run for this to happen.
     var agent: Int? {
         switch self {
-        case .command(let host, _, _), .work(let host, _, _, _), .hostTick(let host), .watchdog(let host, _),
+        case .command(let host, _, _), .work(let host, _, _, _), .hostTick(let host, _), .watchdog(let host, _),
             .hostNotices(let host, _), .dial(let host), .restoreCommand(let host, _, _),
-            .restoreWork(let host, _, _, _):
+            .restoreWork(let host, _, _, _), .ingressTurn(let host), .egressTurn(let host, _):
             Int(host)
         default: nil
         }
@@ -50,7 +57,7 @@ enum Happening {
 
 /// The completion of what a participant asked its driver for.
 enum Work: String {
-    case prepared, armed, armedLate, frozen, thawed, placeNoted, released, stored, finished, abandoned, opened
+    case prepared, armed, armedLate, cutBegun, frozen, thawed, placeNoted, released, stored, finished, abandoned, opened
 }
 
 struct Event {

@@ -40,6 +40,13 @@ struct Fault: CustomStringConvertible {
         case overflow
         /// The way into this host is slow, and markers of an epoch given up earlier still arrive there.
         case staleMarkers
+        /// Segments that an epoch given up earlier has coloured come to this host late.
+        case staleColour
+        /// The paths of this host take the colour off: from the beginning for a while or for good, or, if it strikes
+        /// later, from then on.
+        case bleachedHost
+        /// The same of one channel of this member.
+        case bleachedChannel
         /// No marker of this member arrives.
         case markerLoss
         case cancel
@@ -50,6 +57,9 @@ struct Fault: CustomStringConvertible {
         case manifestFails
         case refusal
     }
+
+    /// A duration in microseconds: an hour.
+    static let forGood: UInt64 = 3_600_000_000
 
     var kind: Kind
     /// A member or a host, as the kind requires.
@@ -69,11 +79,13 @@ extension Fault.Kind {
         }
     }
 
+    var isBleaching: Bool { self == .bleachedHost || self == .bleachedChannel }
+
     /// Whether a member is struck, and not a host.
     var isOfMember: Bool {
         switch self {
         case .guestDeath, .slowImage, .slowFreeze, .lostAnswer, .overflow, .markerLoss, .refusal, .guestFreeze,
-            .loadFails, .slowLoad:
+            .bleachedChannel, .loadFails, .slowLoad:
             true
         default: false
         }

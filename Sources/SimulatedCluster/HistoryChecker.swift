@@ -7,7 +7,10 @@ struct HistoryChecker {
     func check() {
         checkRest()
         checkRepository()
+        checkProgress()
         guard world.manifestListed else { return }
+        checkMode()
+        checkProof()
         checkCut()
         checkLogs()
     }
@@ -33,7 +36,9 @@ struct HistoryChecker {
         for index in world.packets.indices {
             let packet = world.packets[index]
             if packet.held { world.violate(.openForTraffic, "\(world.describe(Int32(index))) never leaves its gate") }
-            if packet.arrived != 0, packet.delivered == 0, world.members[Int(packet.to)].alive {
+            if packet.arrived != 0, packet.delivered == 0, packet.lost < packet.copies,
+                world.members[Int(packet.to)].alive
+            {
                 world.violate(.openForTraffic, "\(world.describe(Int32(index))) arrives and is never delivered")
             }
         }
@@ -44,7 +49,7 @@ struct HistoryChecker {
         for sender in world.members.indices where world.members[sender].alive {
             for receiver in world.members.indices where receiver != sender && world.members[receiver].alive {
                 let stream = world.streams[sender * world.memberCount + receiver]
-                let name = "m\(sender)>m\(receiver)"
+                var name: String { "m\(sender)>m\(receiver)" }
                 if stream.next != stream.written || stream.ahead != 0 {
                     world.violate(
                         .openForTraffic, "\(name): \(stream.next) of \(stream.written) segments reach the application")
@@ -71,12 +76,39 @@ struct HistoryChecker {
         }
     }
 
+    /// An epoch that nothing may hinder is sealed, in the mode that it should have.
+    private func checkProgress() {
+        guard let due = world.scenario.dueMode, world.sealedMode != due || !world.manifestListed else { return }
+        let found = world.manifestListed ? world.sealedMode?.rawValue ?? "no" : "no"
+        world.violate(.progress, "a snapshot in \(due.rawValue) mode is due, and there is one in \(found) mode")
+    }
+
+    /// The manifest claims the mode that was in effect.
+    private func checkMode() {
+        for (number, member) in world.members.enumerated() {
+            guard let mode = member.cutMode, mode != world.sealedMode else { continue }
+            world.violate(
+                .noOrphan,
+                "sealed in \(world.sealedMode?.rawValue ?? "no") mode, and m\(number) was cut in \(mode.rawValue) mode")
+        }
+    }
+
+    /// In colour mode no orphan is ruled out unless every path has been seen to keep the colour until its receiver's cut.
+    private func checkProof() {
+        guard world.sealedMode == .colour else { return }
+        for from in world.members.indices {
+            for to in world.members.indices where to != from && !world.proven[from * world.memberCount + to] {
+                world.violate(.noOrphan, "sealed though nothing shows that m\(from)>m\(to) kept the colour")
+            }
+        }
+    }
+
     /// I1.
     private func checkCut() {
         for member in world.members.indices where world.members[member].cut == 0 {
             world.violate(.allOrNothing, "listed though m\(member) was never cut")
         }
-        for index in world.packets.indices where !world.packets[index].isMarker {
+        for index in world.packets.indices {
             let packet = world.packets[index]
             let receiverCut = world.members[Int(packet.to)].cut
             if packet.emitted > world.members[Int(packet.from)].cut, packet.delivered != 0,
@@ -94,12 +126,13 @@ struct HistoryChecker {
             for index in member.heldLog { times[Int(index)] += 1 }
             for index in member.lateLog { times[Int(index)] += 1 }
         }
-        for index in world.packets.indices where !world.packets[index].isMarker {
+        for index in world.packets.indices {
             let packet = world.packets[index]
             let senderCut = world.members[Int(packet.from)].cut
             let receiver = world.members[Int(packet.to)]
             let logged = times[index]
-            let name = world.describe(Int32(index))
+            // Names are for histories that fail.
+            var name: String { world.describe(Int32(index)) }
             if logged > 0 {
                 if packet.emitted > senderCut {
                     world.violate(.exactLog, "\(name) is in the log, though sent after its sender's cut")
@@ -115,12 +148,22 @@ struct HistoryChecker {
     }
 
     /// A packet sent before its sender's cut that no log holds.
-    private func checkMissing(_ packet: Packet, _ name: String, _ receiver: MemberState) {
+    private func checkMissing(_ packet: Packet, _ name: @autoclosure () -> String, _ receiver: MemberState) {
         let deliveredBefore = packet.delivered != 0 && packet.delivered < receiver.cut
-        let late = packet.arrived > receiver.cut && packet.arrived < world.hosts[receiver.host].logClosed
-        if late { world.violate(.exactLog, "\(name) came after the cut, before the release, and is not in the log") }
-        let proven = world.verdict != nil && !world.unproven[Int(packet.from) * world.memberCount + Int(packet.to)]
+        let pair = Int(packet.from) * world.memberCount + Int(packet.to)
+        let late =
+            packet.arrived != 0 && packet.arrived < world.hosts[receiver.host].logClosed && !deliveredBefore
+            && !isOvertaken(packet, pair)
+        if late { world.violate(.exactLog, "\(name()) came after the cut, before the release, and is not in the log") }
+        let proven = world.verdict != nil && !world.unproven[pair]
         guard world.scenario.fifo, proven, !deliveredBefore, packet.lost < packet.copies else { return }
-        world.violate(.exactLog, "\(name) was under way at the cut and no log holds it, though its marker had come")
+        world.violate(.exactLog, "\(name()) was under way at the cut and no log holds it, though its marker had come")
+    }
+
+    /// Only on a path that reorders: coloured before the gates were armed and slower than a probe, or slower than the
+    /// marker of its sender's cut.
+    private func isOvertaken(_ packet: Packet, _ pair: Int) -> Bool {
+        guard world.sealedMode == .colour, !world.scenario.fifo else { return false }
+        return packet.coloured || world.drained[pair] != 0 && packet.arrived > world.drained[pair]
     }
 }

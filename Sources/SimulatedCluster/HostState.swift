@@ -24,7 +24,14 @@ struct HostState {
     var pathDelay: UInt64 = 0
     var cutOff = (from: UInt64.max, to: UInt64(0))
     /// Gates.
-    var gateClosed = false
+    var gatesLive = false
+    /// The mode in which they are armed, or are being armed.
+    var mode = SnapshotMode.hold
+    var arming = SnapshotMode.hold
+    /// What comes coloured for a member that is not cut has to wait.
+    var heedsColour = false
+    /// What came while the agent did not run.
+    var backlog: [Happening] = []
     var armedAt: UInt64 = 0
     var generation: UInt16 = 0
     /// Grows with every crash of the agent: what was under way before it is never answered.
@@ -34,10 +41,15 @@ struct HostState {
     var watchdogFired = false
     var gateLane: UInt64 = 0
     var logClosed: UInt32 = 0
+    /// When the machine wants its next tick, and which event brings it.
+    var tickAt: Tick?
+    var tickNumber: UInt16 = 0
     /// What goes wrong here.
     var diskFull = false
     var losesReport = false
     var doublesReport = false
+    /// The second copy of a report, and the number of commands to this host after which it arrives.
+    var copy: (message: Int32, session: UInt16, after: Int)?
     var slowArm: UInt64 = 0
     /// In order on the connection.
     var lastCommand: UInt64 = 0
@@ -49,10 +61,27 @@ struct HostState {
 
     func tick(_ now: UInt64) -> Tick { Tick(local(now) / 1_000_000) }
 
+    /// When the local clock shows `tick`, to the microsecond.
+    func time(of tick: Tick, from now: UInt64) -> UInt64 {
+        let target = tick.rawValue * 1_000_000
+        let shown = local(now)
+        guard target > shown else { return now }
+        let distance = Int64(target - shown)
+        return now + UInt64(distance - distance / 1_000_000 * drift) + 1_000
+    }
+
     /// True time in which the local clock advances by `milliseconds`, and a little more.
     func span(_ milliseconds: UInt64) -> UInt64 {
         UInt64(Int64(milliseconds) * 1_000_000 - Int64(milliseconds) * drift) + milliseconds * 1_000 + 2_000_000
     }
+}
+
+/// A packet that waits for its receiver's place.
+struct Waiting {
+    let packet: Int32
+    let since: UInt64
+    /// Belongs into the log, should it still wait at the place.
+    let isState: Bool
 }
 
 /// One member: its guest, its gate and its logs.
@@ -61,17 +90,30 @@ struct MemberState {
     var alive = true
     var paused = false
     var pausedAt: UInt64 = 0
+    /// Its gate is live.
     var gated = false
+    /// What its gate holds of what it emits; in colour mode only while the agent does not run.
     var held: [Int32] = []
     var place = 0
     var heldInAll: UInt64 = 0
     var overflowed: UInt64 = 0
-    var queueBroken = false
+    /// Until then its queue loses what it should take.
+    var overflowsUntil: UInt64 = 0
     /// A rule sends its packets into a queue that nobody reads.
     var deaf = false
     /// Step of the cut; 0 before it.
     var cut: UInt32 = 0
     var logsLate = false
+    /// Nothing is delivered to it until its place is noted.
+    var cutBegun = false
+    var hasPlace = false
+    /// The mode in effect at its place.
+    var cutMode: SnapshotMode?
+    /// What it emits leaves with the colour.
+    var isColouring = false
+    /// What its gate keeps from it, in order.
+    var waiting: [Waiting] = []
+    var heldColoured: UInt64 = 0
     /// The channel log: what was held before the place, and what came late.
     var heldLog: [Int32] = []
     var lateLog: [Int32] = []

@@ -50,6 +50,36 @@ package enum Mutant: String, CaseIterable, Sendable {
     case restartForgetsToCollect
     /// The manager does not look to which epoch a report belongs.
     case staleReportBelieved
+    /// The colour is heeded only after the cut.
+    case heedAfterCut
+    /// Coloured segments are delivered to a member that is not cut.
+    case holdForgotten
+    /// Coloured segments wait until the release, and not only until the cut of their receiver.
+    case colouredHeldUntilRelease
+    /// What a member emits is coloured only after it runs again.
+    case colourAfterThaw
+    /// A host colours nothing more when its own members are cut.
+    case colouringEndsAtCut
+    /// A guest that uses the bit itself goes on to do so behind an armed gate.
+    case guestBitNotCleared
+    /// Uncoloured segments that come after the cut are not logged.
+    case uncolouredLateNotLogged
+    /// Coloured segments that come after the cut are logged.
+    case colouredLogged
+    /// The log of a channel stays open though the marker of its sender's cut is in.
+    case logNotClosedByMarker
+    /// Probes without their colour are reported as if they had it: the fall back is forgotten.
+    case bleachedProbesBelieved
+    /// Missing markers of cuts are reported as none.
+    case missingCutMarkersHidden
+    /// The marker of a cut that came before its receiver's is taken for proof.
+    case earlyMarkerProves
+    /// Any coloured segment is taken for a command to cut, also one from an epoch given up earlier.
+    case colouredTakenForCommand
+    /// Gates that colour are not armed again when the epoch falls back to hold mode.
+    case gatesNotRearmed
+    /// A report from before the fall back is taken for one that came after it.
+    case oldArmedBelieved
     /// The restore writes the logs twice.
     case logReplayedTwice
     /// The restore writes no log.

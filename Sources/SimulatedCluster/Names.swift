@@ -14,12 +14,14 @@ enum Names {
 
     static func number(_ name: HostName) -> Int { Int(name.rawValue.utf8.last!) - 48 }
 
-    static func plan(_ placement: [Int]) -> SnapshotPlan {
-        SnapshotPlan(
-            snapshot: "s1", cluster: "demo", epoch: Epoch(2), mode: .hold,
+    static func plan(_ scenario: Scenario) -> SnapshotPlan {
+        let placement = scenario.placement
+        return SnapshotPlan(
+            snapshot: "s1", cluster: "demo", epoch: Epoch(2), mode: scenario.mode,
             members: placement.indices.map { number in
                 PlannedMember(name: member(number), host: host(placement[number]), machine: "machine", nics: [])
             },
-            markerKey: key, holdBudget: Scenario.holdBudget, flushBound: Scenario.flushBound)
+            markerKey: key, holdBudget: Scenario.holdBudget, colourBudget: scenario.colourBudget,
+            flushBound: scenario.flushBound)
     }
 }

@@ -1,7 +1,7 @@
 /// One packet, from its emission to its end, as only the checker may know it.
 struct Packet {
     enum Kind: String {
-        case data, ack, datagram, marker, staleMarker
+        case data, ack, datagram
     }
 
     let from: UInt8
@@ -21,8 +21,10 @@ struct Packet {
     var copies: UInt8 = 1
     /// Copies that the network lost, or that died with an agent or a queue.
     var lost: UInt8 = 0
-    /// Waits in a gate.
+    /// Waits in the gate of its sender.
     var held = false
+    /// The bit of the traffic class with which it left its sender's host.
+    var coloured = false
 
     init(from: UInt8, to: UInt8, kind: Kind, number: UInt16, emitted: UInt32, afterCut: Bool) {
         self.from = from
@@ -32,8 +34,6 @@ struct Packet {
         self.emitted = emitted
         self.afterCut = afterCut
     }
-
-    var isMarker: Bool { kind == .marker || kind == .staleMarker }
 }
 
 /// Both ends of a TCP-like connection, for one direction of data. Segments are numbered from 0.

@@ -72,7 +72,7 @@ struct RestoreChecker {
         let lossless = world.packets.allSatisfy { $0.lost == 0 }
         for pair in restoring.streams.indices {
             let stream = restoring.streams[pair]
-            let name = "m\(pair / world.memberCount)>m\(pair % world.memberCount)"
+            var name: String { "m\(pair / world.memberCount)>m\(pair % world.memberCount)" }
             let received = Int(stream.next) + UInt64.bitWidth - stream.ahead.leadingZeroBitCount
             if received > Int(stream.written) {
                 world.violate(.restore, "\(name): the receiver has what its sender will send anew; the connection dies")

@@ -1,3 +1,5 @@
+import SnapshotProtocol
+
 extension Scenario {
     /// The smallest scenario found that still fails: faults, then trouble of the network, then traffic and members are
     /// taken away for as long as `fails` says so.
@@ -27,10 +29,12 @@ extension Scenario {
         if loss > 0 { offer { $0.loss = 0 } }
         if duplication > 0 { offer { $0.duplication = 0 } }
         if !fifo { offer { $0.fifo = true } }
+        if ownBits.contains(true) { offer { $0.ownBits = $0.ownBits.map { _ in false } } }
         if placement.count > 2 {
             let last = UInt8(placement.count - 1)
             offer {
                 $0.placement.removeLast()
+                $0.ownBits.removeLast()
                 $0.writes.removeAll { $0.from == last || $0.to == last }
                 $0.faults.removeAll { $0.kind.isOfMember && $0.target == Int(last) }
                 $0.restoreFaults.removeAll { $0.kind.isOfMember && $0.target == Int(last) }
@@ -56,6 +60,14 @@ extension Scenario {
             "network: \(fifo ? "in order" : "reorders"), loss \(loss)/1000, duplication \(duplication)/1000, "
                 + "delay to \(delay)us; \(writes.count) writes",
         ]
+        if mode == .colour {
+            let setters = ownBits.indices.filter { ownBits[$0] }.map { "m\($0)" }
+            lines.append(
+                "colour mode for \(colourBudget)ms; the bit is also set by \(setters.isEmpty ? "nobody" : setters.joined(separator: " "))"
+            )
+        } else {
+            lines.append("hold mode")
+        }
         lines += faults.map { "fault: \($0)" }
         lines += restoreFaults.map { "fault of the restore: \($0)" }
         return lines

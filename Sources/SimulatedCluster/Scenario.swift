@@ -1,3 +1,5 @@
+import SnapshotProtocol
+
 /// What is given before the world starts: topology, network, traffic and faults. Together with `seed`, from which all
 /// delays are drawn, it determines the whole history.
 struct Scenario {
@@ -23,6 +25,13 @@ struct Scenario {
     var drift: [Int64]
     var writes: [Write]
     var faults: [Fault]
+    let mode: SnapshotMode
+    /// In milliseconds.
+    let colourBudget: UInt64
+    /// Guests that set the bit of the colour themselves.
+    var ownBits: [Bool]
+    /// What takes the colour off stands near the sender.
+    let bleachesEarly: Bool
     /// Faults of the restore that follows if there is a snapshot; their times count from its start.
     var restoreFaults: [Fault]
     /// The restore may stop the members that run.
@@ -31,9 +40,12 @@ struct Scenario {
     /// The epoch starts at this instant.
     static let epochStart: UInt64 = 8_000_000
     static let holdBudget: UInt64 = 120
-    static let flushBound: UInt64 = 20
+    /// In colour mode longer than the time between two markers and their way.
+    var flushBound: UInt64 { mode == .hold ? 20 : 50 }
     /// In nanoseconds: every deadline used up, one after the other.
-    static let longestEpoch: UInt64 = 2_000_000_000
+    var longestEpoch: UInt64 { 2_000_000_000 + (mode == .hold ? 0 : 4_000_000 * colourBudget) }
+    /// In nanoseconds: from the first place of an epoch to that of a member which is not slow.
+    static let ownPause: UInt64 = 5_000_000
     /// Deadlines of a restore in milliseconds.
     static let restoreStep: UInt64 = 300
     static let restoreLoad: UInt64 = 1_500
@@ -64,13 +76,17 @@ struct Scenario {
                     time: random.chance(500) ? random.span(8_000, 26_000) : random.span(0, 45_000),
                     datagram: random.chance(300)))
         }
-        faults = [Self.fault(&random, members: members, hosts: hostCount)]
-        while faults.count < 4, random.chance(300) {
-            faults.append(Self.fault(&random, members: members, hosts: hostCount))
-        }
+        mode = random.chance(500) ? .colour : .hold
+        colourBudget = random.chance(120) ? 4_000 : 300
+        ownBits = []
+        for _ in 0..<members { ownBits.append(random.chance(200)) }
+        bleachesEarly = fifo && random.chance(500)
+        let hazard = Hazard(mode: mode, colourBudget: colourBudget, members: members, hosts: hostCount)
+        faults = [hazard.fault(&random)]
+        while faults.count < 4, random.chance(300) { faults.append(hazard.fault(&random)) }
         restoreFaults = []
-        if random.chance(500) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
-        if random.chance(100) { restoreFaults.append(Self.restoreFault(&random, members: members, hosts: hostCount)) }
+        if random.chance(500) { restoreFaults.append(hazard.restoreFault(&random)) }
+        if random.chance(100) { restoreFaults.append(hazard.restoreFault(&random)) }
         replaceRunning = random.chance(950)
     }
 }

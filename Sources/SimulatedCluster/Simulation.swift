@@ -4,6 +4,10 @@ import SnapshotProtocol
 package enum Simulation {
     package struct Result: Sendable {
         package let sealed: Bool
+        /// Sealed in colour mode.
+        package let coloured: Bool
+        /// Sealed in hold mode, after the epoch had begun in colour mode.
+        package let fellBack: Bool
         package let restored: Bool
         package let faults: Int
         package let packets: Int
@@ -16,7 +20,9 @@ package enum Simulation {
         var restored = false
         if case .restored = world.restoring.outcome { restored = true }
         return Result(
-            sealed: world.manifestListed, restored: restored, faults: scenario.faults.count,
+            sealed: world.manifestListed, coloured: world.manifestListed && world.sealedMode == .colour,
+            fellBack: world.manifestListed && world.sealedMode != scenario.mode, restored: restored,
+            faults: scenario.faults.count,
             packets: world.packets.count,
             violations: world.violations)
     }

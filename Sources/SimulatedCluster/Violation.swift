@@ -7,6 +7,8 @@ package struct Violation: CustomStringConvertible, Sendable {
         case allOrNothing = "I4"
         case openForTraffic = "I5"
         case restore = "R"
+        /// What nothing hinders is taken, and the machines understand each other.
+        case progress = "P"
     }
 
     package let invariant: Invariant

@@ -6,6 +6,24 @@ extension World {
         guard hosts[host].participant != nil else { return }
         let actions = hosts[host].participant!.handle(event, at: hosts[host].tick(now))
         for action in actions { perform(action, on: host) }
+        wake(host)
+    }
+
+    /// Has the machine's next tick come when it is of use.
+    private func wake(_ host: Int) {
+        guard let wakeAt = hosts[host].participant?.wakeAt else { return }
+        if let tickAt = hosts[host].tickAt, tickAt <= wakeAt { return }
+        hosts[host].tickAt = wakeAt
+        hosts[host].tickNumber &+= 1
+        queue.push(
+            .hostTick(host: UInt8(host), number: hosts[host].tickNumber),
+            at: hosts[host].time(of: wakeAt, from: now) + random.span(0, 500))
+    }
+
+    func tick(_ host: Int, _ number: UInt16) {
+        guard hosts[host].tickNumber == number else { return }
+        hosts[host].tickAt = nil
+        tell(host, .tick)
     }
 
     func receive(_ command: SnapshotCommand, on host: Int, _ session: UInt16) {
@@ -13,7 +31,6 @@ extension World {
         note("d\(host) is told to \(command.name)")
         switch command {
         case .prepare: hosts[host].epochSession = session
-        case .flush: queue.push(.hostTick(host: UInt8(host)), at: now + hosts[host].span(Scenario.flushBound))
         case .abort where hosts[host].participant == nil: send(.aborted, from: host, session)
         default: break
         }
@@ -23,12 +40,17 @@ extension World {
     private func perform(_ action: SnapshotParticipant.Action, on host: Int) {
         switch action {
         case .prepare(let member): work(.prepared, Names.number(member.name), after: random.span(500, 3_000))
-        case .armGates: startArming(host)
-        case .heedColour: break
-        case .sendMarkers: if mutant != .markersBeforeArm { sendMarkers(from: host) }
+        case .armGates(let mode): startArming(host, mode)
+        case .heedColour: heedColour(host)
+        case .sendMarkers(let kind, let senders):
+            if mutant != .markersBeforeArm || kind == .cut { sendMarkers(kind, from: senders) }
         case .cut(let name):
             let member = Names.number(name)
-            work(.frozen, member, after: random.span(100, 2_000) + members[member].slowFreeze)
+            // Either the gate or the hypervisor may be the one that lets wait.
+            let slow = members[member].slowFreeze
+            let early = slow / 1_000 % 2 == 0
+            work(.cutBegun, member, after: random.span(20, 1_000) + (early ? slow : 0))
+            work(.frozen, member, after: random.span(100, 2_000) + (early ? 0 : slow))
         case .stopLateLog: stopLateLog(host)
         case .releaseGates: gateWork(.released, host, after: random.span(50, 500))
         case .store(let name):
@@ -47,17 +69,16 @@ extension World {
         }
     }
 
-    private func startArming(_ host: Int) {
-        if mutant == .markersBeforeArm { sendMarkers(from: host) }
-        let delay = random.span(100, 1_500) + hosts[host].slowArm
+    private func startArming(_ host: Int, _ mode: SnapshotMode) {
+        hosts[host].arming = mode
+        if mutant == .markersBeforeArm {
+            let here = members.indices.filter { members[$0].host == host }.map { Names.member($0) }
+            sendMarkers(mode == .hold ? .flush : .probe, from: here)
+        }
+        let isSlow = hosts[host].gatesLive && random.chance(150)
+        let delay = random.span(100, isSlow ? 10_000 : 1_500) + hosts[host].slowArm
         gateWork(.armed, host, after: mutant == .armAcknowledgedEarly ? 0 : delay)
         if mutant == .armAcknowledgedEarly { gateWork(.armedLate, host, after: delay + random.span(2_000, 10_000)) }
-    }
-
-    private func sendMarkers(from host: Int) {
-        for sender in members.indices where members[sender].host == host {
-            for receiver in members.indices where receiver != sender { emit(sender, receiver, .marker, 0) }
-        }
     }
 
     private func work(_ work: Work, _ member: Int, after delay: UInt64) {
@@ -116,6 +137,7 @@ extension World {
                 members[member].refuses
                     ? .memberRefused(Failure(.unsupported, member: name, "It cannot be taken.")) : .memberPrepared(name)
             )
+        case .cutBegun: beginCut(member)
         case .frozen:
             members[member].cutWall = hosts[host].local(now)
             freeze(member)
@@ -125,13 +147,13 @@ extension World {
         case .thawed:
             thaw(member)
             if mutant == .lateLogAfterThaw { members[member].logsLate = hosts[host].logClosed == 0 }
-            if mutant == .placeAfterThaw {
+            if mutant == .placeAfterThaw || mutant == .colourAfterThaw {
                 work(.placeNoted, member, after: random.span(300, 2_000))
             } else {
                 reportCut(member)
             }
         case .placeNoted:
-            notePlace(member)
+            if mutant == .colourAfterThaw { members[member].isColouring = true } else { notePlace(member) }
             reportCut(member)
         case .stored: store(member)
         case .finished: tell(host, .memberFinished(name))
@@ -172,35 +194,12 @@ extension World {
     private func end(_ host: Int) {
         hosts[host].participant = nil
         note("d\(host) is done with the epoch")
-        if now > Scenario.epochStart + Scenario.longestEpoch + hosts[host].idleFor {
+        if now > Scenario.epochStart + scenario.longestEpoch + hosts[host].idleFor {
             violate(.nothingFrozen, "d\(host) ended only at \(Instant(now))")
         }
-        if hosts[host].gateClosed { violate(.nothingFrozen, "d\(host) ended with closed gates") }
+        if hosts[host].gatesLive { violate(.nothingFrozen, "d\(host) ended with live gates") }
         for member in members.indices where members[member].host == host && members[member].paused {
             violate(.nothingFrozen, "d\(host) ended while m\(member) is paused")
         }
-    }
-
-    private func send(_ report: SnapshotReport, from host: Int, _ session: UInt16) {
-        var report = report
-        if mutant == .missingMarkersHidden, case .flushed(let mode, _, _) = report { report = .flushed(mode) }
-        // A session that the agent has closed takes nothing more.
-        guard session == hosts[host].session, session > hosts[host].broken else { return }
-        if hosts[host].losesReport {
-            hosts[host].losesReport = false
-            note("a report of d\(host) is lost: \(report)")
-            return
-        }
-        let arrival = controlArrival(host, after: hosts[host].lastReport)
-        hosts[host].lastReport = arrival
-        post(report, of: plan.epoch, from: host, session, at: arrival)
-        guard hosts[host].doublesReport else { return }
-        hosts[host].doublesReport = false
-        post(report, of: plan.epoch, from: host, session, at: arrival + random.span(100, 40_000))
-    }
-
-    func post(_ report: SnapshotReport, of epoch: Epoch, from host: Int, _ session: UInt16, at time: UInt64) {
-        reports.append((report, epoch))
-        queue.push(.report(host: UInt8(host), message: Int32(reports.count - 1), session: session), at: time)
     }
 }

@@ -18,8 +18,11 @@ extension World {
         case .slowImage: members[member].slowImage = fault.duration * 4
         case .slowFreeze: members[member].slowFreeze = fault.duration
         case .lostAnswer: members[member].losesAnswer = true
-        case .overflow: members[member].queueBroken = true
+        case .overflow:
+            // A queue that is held stays full; one that lets all go empties.
+            members[member].overflowsUntil = scenario.mode == .hold ? .max : now + fault.duration
         case .markerLoss: members[member].losesMarkers = true
+        case .bleachedChannel: break
         case .guestFreeze:
             members[member].stalledUntil = max(members[member].stalledUntil, now + fault.duration)
             queue.push(.guestResumes(member: UInt8(member)), at: members[member].stalledUntil)
@@ -44,23 +47,45 @@ extension World {
         case .controlBreak: breakSession(host)
         case .partition: hosts[host].cutOff = (now, now + fault.duration)
         case .foreignChange:
-            if hosts[host].gateClosed {
+            if hosts[host].gatesLive {
                 hosts[host].leaky = true
                 hosts[host].foreignChanges += 1
             }
         case .staleMarkers:
             for receiver in members.indices where members[receiver].host == host {
                 for sender in members.indices where sender != receiver {
-                    packets.append(
-                        Packet(
-                            from: UInt8(sender), to: UInt8(receiver), kind: .staleMarker, number: 0,
-                            emitted: nextStep(), afterCut: false))
-                    queue.push(.arrive(packet: Int32(packets.count - 1)), at: now)
+                    let kind: MarkerKind = scenario.mode == .hold ? .flush : random.chance(500) ? .probe : .cut
+                    queue.push(
+                        .marker(from: UInt8(sender), to: UInt8(receiver), kind, coloured: true, foreign: true), at: now)
                 }
+            }
+        case .staleColour:
+            for receiver in members.indices where members[receiver].host == host {
+                for sender in members.indices where members[sender].host != host { sendStaleColour(sender, receiver) }
             }
         case .cancel: tellManager(.cancel)
         case .manifestFails: manifestFails = true
         default: break
+        }
+    }
+
+    /// A path that takes the colour off, from the beginning or from an instant on.
+    func bleach(_ fault: Fault) {
+        let count = memberCount
+        guard fault.target < (fault.kind.isOfMember ? count : hosts.count) else { return }
+        for from in 0..<count {
+            for to in 0..<count where members[from].host != members[to].host {
+                let struck =
+                    fault.kind == .bleachedHost
+                    ? members[from].host == fault.target || members[to].host == fault.target
+                    : from == fault.target && to == (from + 1 + Int(fault.duration / 1_000) % (count - 1)) % count
+                guard struck else { continue }
+                if fault.time == 0 {
+                    bleachedUntil[from * count + to] = fault.duration
+                } else {
+                    bleachedFrom[from * count + to] = fault.time
+                }
+            }
         }
     }
 

@@ -44,7 +44,7 @@ extension World {
             _ = streams[from * memberCount + to].receive(packet.number)
             emit(to, from, .ack, streams[from * memberCount + to].next)
         case .ack: streams[to * memberCount + from].acknowledge(packet.number)
-        case .datagram, .marker, .staleMarker: break
+        case .datagram: break
         }
     }
 

@@ -14,12 +14,16 @@ extension World {
 
     func collect(_ message: Int, from host: Int, _ session: UInt16) {
         guard session > hosts[host].broken else { return }
-        let (report, epoch) = reports[message]
+        var (report, epoch) = reports[message]
         guard jobSessions[host] == session, epoch == plan.epoch || mutant == .staleReportBelieved else {
             note("a late report of d\(host) finds nobody: \(summary(report))")
             return
         }
         note("manager hears from d\(host): \(summary(report))")
+        if case .failed(let failure) = report, failure.code == .internalError {
+            violate(.progress, "manager and agents do not understand each other: \(failure)")
+        }
+        if mutant == .oldArmedBelieved, case .armed = report { report = .armed(mode) }
         if mutant == .releaseBarrierOmitted, coordinator.phase == .cutting || coordinator.phase == .settling {
             switch report {
             case .cut where !releasedEarly[host]:
@@ -44,8 +48,11 @@ extension World {
             note("manager enters \(phase.rawValue)")
             if phase == .saving, mutant == .manifestTooEarly { manifestListed = true }
             if let limit = limit(of: phase) { queue.push(.managerTick, at: now + (limit + 1) * 1_000_000) }
-        case .fallBack(let reason): note("manager falls back: \(reason)")
-        case .seal(let evidence, let verdict, _):
+        case .fallBack(let reason):
+            mode = .hold
+            note("manager falls back: \(reason)")
+        case .seal(let evidence, let verdict, let mode):
+            sealedMode = mode
             self.verdict = verdict
             for channel in evidence.flatMap(\.gate.markersMissing) {
                 unproven[Names.number(channel.sender) * memberCount + Names.number(channel.receiver)] = true
@@ -66,7 +73,8 @@ extension World {
     private func limit(of phase: SnapshotCoordinator.Phase) -> UInt64? {
         switch phase {
         case .preparing: deadlines.prepare
-        case .arming, .flushing, .cutting, .settling, .releasing: plan.holdBudget + deadlines.afterHoldBudget
+        case .arming, .flushing, .cutting, .settling, .releasing:
+            (mode == .hold ? plan.holdBudget : plan.colourBudget) + deadlines.afterHoldBudget
         case .saving: deadlines.save
         case .finishing: deadlines.finish
         case .aborting: deadlines.abort
@@ -81,6 +89,17 @@ extension World {
         hosts[host].lastCommand = arrival
         commands.append(command)
         queue.push(.command(host: UInt8(host), message: Int32(commands.count - 1), session: session), at: arrival)
+        deliverCopy(host)
+    }
+
+    /// A report that was doubled comes again when the host has just been told to go on.
+    private func deliverCopy(_ host: Int) {
+        guard let copy = hosts[host].copy else { return }
+        hosts[host].copy!.after -= 1
+        guard copy.after == 1 else { return }
+        hosts[host].copy = nil
+        let happening = Happening.report(host: UInt8(host), message: copy.message, session: copy.session)
+        queue.push(happening, at: now + random.span(100, 2_000))
     }
 
     func writeManifest() {
@@ -105,8 +124,10 @@ extension World {
         switch report {
         case .prepared: "prepared"
         case .refused: "refused"
-        case .armed: "armed"
-        case .flushed(_, let missing, _): missing.isEmpty ? "flushed" : "flushed but for \(missing)"
+        case .armed(let mode): "armed: \(mode.rawValue)"
+        case .flushed(_, let missing, let bleached):
+            (missing.isEmpty ? "flushed" : "flushed but for \(missing)")
+                + (bleached.isEmpty ? "" : ", bleached \(bleached)")
         case .cut: "cut"
         case .settled: "settled"
         case .released: "released"

@@ -2,87 +2,96 @@ import SnapshotProtocol
 
 /// The wire between the members.
 extension World {
-    func emit(_ from: Int, _ to: Int, _ kind: Packet.Kind, _ number: UInt16) {
-        let index = Int32(packets.count)
-        packets.append(
-            Packet(
-                from: UInt8(from), to: UInt8(to), kind: kind, number: number, emitted: nextStep(),
-                afterCut: members[from].cut != 0))
-        if members[from].gated, !hosts[members[from].host].leaky, !packets[Int(index)].isMarker {
-            hold(index, by: from)
-        } else if members[from].deaf {
-            packets[Int(index)].lost += 1
-        } else {
-            note("\(describe(index)) is emitted")
-            transmit(index)
-        }
-    }
-
-    func transmit(_ index: Int32) {
+    func transmit(_ index: Int32, after delay: UInt64 = 0) {
         let packet = packets[Int(index)]
-        let home = hosts[members[Int(packet.from)].host]
-        let away = hosts[members[Int(packet.to)].host]
-        let apart = members[Int(packet.from)].host != members[Int(packet.to)].host
-        let cutOff = apart && (isCutOff(home) || isCutOff(away))
-        if cutOff || random.chance(scenario.loss) || (packet.isMarker && members[Int(packet.from)].losesMarkers) {
+        let from = Int(packet.from)
+        let to = Int(packet.to)
+        guard carries(from, to) else {
             packets[Int(index)].lost += 1
             note("\(describe(index)) is lost")
             return
         }
-        schedule(index, apart: apart)
+        schedule(index, from, to, after: delay)
         if random.chance(scenario.duplication) {
             packets[Int(index)].copies += 1
-            schedule(index, apart: apart)
+            schedule(index, from, to, after: delay)
         }
     }
 
-    private func isCutOff(_ host: HostState) -> Bool { host.cutOff.from <= now && now < host.cutOff.to }
-
-    private func schedule(_ index: Int32, apart: Bool) {
-        let pathDelay = hosts[members[Int(packets[Int(index)].to)].host].pathDelay
-        var arrival = now + (apart ? random.span(50, scenario.delay) + pathDelay : random.span(10, 60))
-        if scenario.fifo {
-            let pair = Int(packets[Int(index)].from) * memberCount + Int(packets[Int(index)].to)
-            arrival = max(arrival, lastArrival[pair] + 1)
-            lastArrival[pair] = arrival
+    /// On every channel whose sender is one of these.
+    func sendMarkers(_ kind: MarkerKind, from senders: [MemberName]) {
+        for name in senders {
+            let sender = Names.number(name)
+            guard !members[sender].deaf else { continue }
+            for receiver in members.indices where receiver != sender {
+                guard !members[sender].losesMarkers, carries(sender, receiver) else {
+                    note("marker \(kind.rawValue) m\(sender)>m\(receiver) is lost")
+                    continue
+                }
+                schedule(kind, sender, receiver)
+                if random.chance(scenario.duplication) { schedule(kind, sender, receiver) }
+            }
         }
-        queue.push(.arrive(packet: index), at: arrival)
     }
 
-    /// A packet comes out of the wire at its receiver's host.
-    func arrive(_ index: Int32) {
-        let packet = packets[Int(index)]
-        let member = Int(packet.to)
-        let host = members[member].host
-        // While an epoch runs, what arrives passes through the agent, so it waits while the agent does not run.
-        if hosts[host].gateClosed, hosts[host].agentAlive, hosts[host].frozenUntil > now {
-            queue.push(.arrive(packet: index), at: hosts[host].frozenUntil)
-            return
+    private func carries(_ from: Int, _ to: Int) -> Bool {
+        if members[from].host != members[to].host, isCutOff(members[from].host) || isCutOff(members[to].host) {
+            return false
         }
-        if packet.isMarker {
-            guard packet.kind == .marker || mutant == .foreignMarkerAccepted else { return }
-            note("marker m\(packet.from)>m\(packet.to) arrives")
-            tell(host, .markerArrived(Channel(sender: Names.member(Int(packet.from)), receiver: Names.member(member))))
-            return
-        }
-        if packet.arrived == 0 { packets[Int(index)].arrived = nextStep() }
-        guard members[member].alive else { return }
-        if members[member].logsLate, mutant != .lateSegmentsNotLogged {
-            members[member].lateLog.append(index)
-            note("\(describe(index)) is logged late")
-            if mutant == .lateSegmentsSwallowed { return }
-        }
-        if members[member].paused {
-            members[member].tap.append(index)
-        } else {
-            take(index, member)
-        }
+        return !random.chance(scenario.loss)
+    }
+
+    private func isCutOff(_ host: Int) -> Bool { hosts[host].cutOff.from <= now && now < hosts[host].cutOff.to }
+
+    private func schedule(_ index: Int32, _ from: Int, _ to: Int, after delay: UInt64) {
+        let arrival = arrival(from, to) + delay
+        let coloured = packets[Int(index)].coloured && keepsColour(from, to, until: arrival)
+        queue.push(.arrive(packet: index, coloured: coloured), at: arrival)
+    }
+
+    private func schedule(_ kind: MarkerKind, _ from: Int, _ to: Int) {
+        let arrival = arrival(from, to)
+        let coloured = kind != .flush && keepsColour(from, to, until: arrival)
+        queue.push(
+            .marker(from: UInt8(from), to: UInt8(to), kind, coloured: coloured, foreign: false), at: arrival)
+    }
+
+    /// When what is sent now on this channel arrives.
+    private func arrival(_ from: Int, _ to: Int) -> UInt64 {
+        let apart = members[from].host != members[to].host
+        let delay = apart ? random.span(50, scenario.delay) + hosts[members[to].host].pathDelay : random.span(10, 60)
+        guard scenario.fifo else { return now + delay }
+        let pair = from * memberCount + to
+        lastArrival[pair] = max(now + delay, lastArrival[pair] + 1)
+        return lastArrival[pair]
+    }
+
+    /// What takes the colour off stands near the sender or near the receiver. On a path that reorders it stands near the
+    /// receiver: before the reordering it could strike a segment that overtakes a marker, and no marker would show it.
+    private func keepsColour(_ from: Int, _ to: Int, until arrival: UInt64) -> Bool {
+        let pair = from * memberCount + to
+        let passage = scenario.bleachesEarly ? now : arrival
+        return passage >= bleachedUntil[pair] && passage < bleachedFrom[pair]
+    }
+
+    /// A segment that the gate of an epoch given up earlier has coloured is still under way.
+    func sendStaleColour(_ from: Int, _ to: Int) {
+        guard !members[from].gated, members[from].alive else { return }
+        let index = Int32(packets.count)
+        packets.append(
+            Packet(from: UInt8(from), to: UInt8(to), kind: .datagram, number: 0, emitted: nextStep(), afterCut: false))
+        packets[Int(index)].coloured = true
+        note("\(describe(index)) is under way with the colour of an earlier epoch")
+        let pair = from * memberCount + to
+        // On a path in order it is slow for all that follows; on others it is overtaken.
+        if scenario.fifo { lastArrival[pair] = max(lastArrival[pair], now + random.span(0, 12_000)) }
+        transmit(index, after: scenario.fifo ? 0 : random.span(0, 30_000))
     }
 
     func describe(_ index: Int32) -> String {
         let packet = packets[Int(index)]
-        let number = packet.kind == .datagram || packet.isMarker ? "" : " \(packet.number)"
+        let number = packet.kind == .datagram ? "" : " \(packet.number)"
         return "#\(index) m\(packet.from)>m\(packet.to) \(packet.kind.rawValue)\(number)"
-            + (packet.afterCut ? " (after cut)" : "")
+            + (packet.coloured ? " coloured" : "") + (packet.afterCut ? " (after cut)" : "")
     }
 }

@@ -21,6 +21,15 @@ final class World {
     var timerRuns: [Bool]
     var attempts: [UInt8]
     var lastArrival: [UInt64]
+    /// Paths that take the colour off: before one instant, and from another on.
+    var bleachedUntil: [UInt64]
+    var bleachedFrom: [UInt64]
+    /// Step at which the first marker of the sender's cut came; 0 before it.
+    var drained: [UInt32]
+    /// The marker of the sender's cut came with its colour when its receiver had been cut.
+    var proven: [Bool]
+    /// The member that is slow to be cut, if nothing else goes wrong.
+    let slowMember: Int?
     var packets: [Packet] = []
 
     var coordinator: SnapshotCoordinator
@@ -38,6 +47,9 @@ final class World {
     /// The epoch's folder is gone from the repository.
     var discarded = false
     var verdict: Verdict?
+    /// The mode in effect, as the manager knows it, and as the manifest has it.
+    var mode: SnapshotMode
+    var sealedMode: SnapshotMode?
     /// Channels whose marker is missing by the evidence that was sealed.
     var unproven: [Bool]
     var commands: [SnapshotCommand] = []
@@ -70,18 +82,27 @@ final class World {
         for fault in scenario.faults where fault.kind == .staleMarkers {
             hosts[fault.target].pathDelay = min(fault.duration, 30_000_000)
         }
+        for fault in scenario.faults where fault.kind == .staleColour {
+            hosts[fault.target].pathDelay = min(fault.duration, 8_000_000)
+        }
+        slowMember = scenario.slowMember
+        mode = scenario.mode
         let pairs = memberCount * memberCount
         streams = Array(repeating: Stream(), count: pairs)
         images = streams
         timerRuns = Array(repeating: false, count: pairs)
         attempts = Array(repeating: 0, count: pairs)
         lastArrival = Array(repeating: 0, count: pairs)
+        bleachedUntil = lastArrival
+        bleachedFrom = Array(repeating: .max, count: pairs)
+        drained = Array(repeating: 0, count: pairs)
         unproven = timerRuns
+        proven = timerRuns
         registered = Array(repeating: 1, count: scenario.hostCount)
         jobSessions = registered
         restoring = RestoreState(hostCount: scenario.hostCount)
         releasedEarly = Array(repeating: false, count: scenario.hostCount)
-        plan = Names.plan(scenario.placement)
+        plan = Names.plan(scenario)
         deadlines.prepare = 200
         deadlines.afterHoldBudget = 50
         deadlines.save = 400
@@ -89,6 +110,7 @@ final class World {
         deadlines.abort = 100
         coordinator = SnapshotCoordinator(plan: plan, deadlines: deadlines)
         packets.reserveCapacity(256)
+        for fault in scenario.faults where fault.kind.isBleaching { bleach(fault) }
     }
 
     /// Runs until nothing is left to happen.
@@ -129,12 +151,15 @@ final class World {
         case .write(let from, let to): write(Int(from), Int(to), what)
         case .datagram(let from, let to): sendDatagram(Int(from), Int(to), what)
         case .retransmit(let from, let to, let una): retransmit(Int(from), Int(to), una, what)
-        case .arrive(let packet): arrive(packet)
+        case .arrive(let packet, _): arrive(what, at: members[Int(packets[Int(packet)].to)].host)
+        case .marker(_, let to, _, _, _): arrive(what, at: members[Int(to)].host)
+        case .ingressTurn(let host): takeBacklog(Int(host))
+        case .egressTurn(_, let member): letGo(Int(member))
         case .command(let host, let message, let session): receive(commands[Int(message)], on: Int(host), session)
         case .report(let host, let message, let session): collect(Int(message), from: Int(host), session)
         case .work(let host, let work, let member, let generation):
             complete(work, on: Int(host), member: Int(member), generation: generation)
-        case .hostTick(let host): tell(Int(host), .tick)
+        case .hostTick(let host, let number): tick(Int(host), number)
         case .managerTick: tellManager(.tick)
         case .watchdog(let host, let generation): watchdog(Int(host), generation)
         case .manifest: writeManifest()

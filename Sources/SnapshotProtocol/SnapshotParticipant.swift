@@ -347,7 +347,10 @@ package struct SnapshotParticipant: Sendable {
     }
 
     /// When a tick is next of use. A driver may give more of them.
-    package var wakeAt: Tick? { [markerDeadline, repetition].compactMap { $0 }.min() }
+    package var wakeAt: Tick? {
+        guard let markerDeadline, let repetition else { return markerDeadline ?? repetition }
+        return min(markerDeadline, repetition)
+    }
 
     private mutating func ticked(at now: Tick) -> [Action] {
         var actions: [Action] = []

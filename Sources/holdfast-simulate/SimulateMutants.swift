@@ -6,7 +6,7 @@ struct SimulateMutants: ParsableCommand {
         commandName: "mutants", abstract: "Switch on each known defect; end with 1 if the checker misses one.")
 
     @Option(help: "Most schedules for each defect.")
-    var schedules: UInt64 = 20_000
+    var schedules: UInt64 = 60_000
 
     @Option(help: "Seed of the first schedule.")
     var seed: UInt64 = 1

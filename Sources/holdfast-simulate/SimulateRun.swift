@@ -19,12 +19,16 @@ struct SimulateRun: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         var sealed = 0
+        var coloured = 0
+        var fellBack = 0
         var restored = 0
         var faulty = 0
         var broken: [UInt64] = []
         for offset in 0..<schedules {
             let result = Simulation.run(seed: seed &+ offset, mutant: mutant)
             if result.sealed { sealed += 1 }
+            if result.coloured { coloured += 1 }
+            if result.fellBack { fellBack += 1 }
             if result.restored { restored += 1 }
             if result.faults > 0 { faulty += 1 }
             guard let violation = result.violations.first else { continue }
@@ -37,7 +41,8 @@ struct SimulateRun: ParsableCommand {
             for line in Simulation.shrunkTrace(seed: first, mutant: mutant) { print("  \(line)") }
         }
         print(
-            "\(schedules) schedules, \(faulty) with faults, \(sealed) sealed, \(restored) restored, \(broken.count) violations, "
+            "\(schedules) schedules, \(faulty) with faults, \(sealed) sealed "
+                + "(\(coloured) in colour mode, \(fellBack) after falling back), \(restored) restored, \(broken.count) violations, "
                 + "\(Int(Double(schedules) / max(seconds, 0.000_001))) per second")
         if !broken.isEmpty { throw ExitCode(1) }
     }

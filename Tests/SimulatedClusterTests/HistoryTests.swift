@@ -14,15 +14,21 @@ struct HistoryTests {
 
     @Test func noHistoryBreaksAPromise() {
         var sealed = 0
+        var coloured = 0
+        var fellBack = 0
         var restored = 0
         for seed in UInt64(1)...2_000 {
             let result = Simulation.run(seed: seed)
             if result.sealed { sealed += 1 }
+            if result.coloured { coloured += 1 }
+            if result.fellBack { fellBack += 1 }
             if result.restored { restored += 1 }
             if let violation = result.violations.first { Issue.record("seed \(seed): \(violation)") }
         }
         // Histories in which nothing is ever sealed would prove nothing.
         #expect(sealed > 600)
+        #expect(coloured > 250)
+        #expect(fellBack > 80)
         #expect(restored > 400)
     }
 
@@ -33,6 +39,24 @@ struct HistoryTests {
             #expect(!scenario.writes.isEmpty)
             #expect(!scenario.faults.isEmpty)
         }
+    }
+
+    @Test func aSlowMemberIsNoReasonToGiveUpAnEpochInColourMode() {
+        var due = 0
+        for seed in UInt64(1)...20_000 where Scenario(seed: seed).dueMode == .colour {
+            due += 1
+            #expect(Simulation.run(seed: seed).coloured)
+        }
+        #expect(due > 20)
+    }
+
+    @Test func whereAPathTakesTheColourOffThereIsASnapshotInHoldMode() {
+        var due = 0
+        for seed in UInt64(1)...10_000 where Scenario(seed: seed).dueMode == .hold {
+            due += 1
+            #expect(Simulation.run(seed: seed).fellBack)
+        }
+        #expect(due > 20)
     }
 
     @Test func everyKindOfFaultIsAmongThem() {

@@ -12,7 +12,9 @@ struct MutantTests {
         #expect(Simulation.run(seed: seed).violations.isEmpty)
     }
 
-    @Test(arguments: [Mutant.releaseBarrierOmitted, .placeAfterThaw, .gateLeftClosedOnAbort, .loadedLeftOnRecovery])
+    @Test(arguments: [
+        Mutant.releaseBarrierOmitted, .placeAfterThaw, .gateLeftClosedOnAbort, .holdForgotten, .loadedLeftOnRecovery,
+    ])
     func isStillCaughtInTheShrunkHistory(_ mutant: Mutant) throws {
         let (seed, invariant) = try #require(Self.known[mutant])
         let original = Scenario(seed: seed)

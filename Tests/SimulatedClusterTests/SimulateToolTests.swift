@@ -22,7 +22,7 @@ struct SimulateToolTests {
         #expect(status == 0)
         #expect(
             output.contains(
-                #/^50 schedules, 50 with faults, \d+ sealed, \d+ restored, 0 violations, \d+ per second\n$/#))
+                #/^50 schedules, 50 with faults, \d+ sealed \(\d+ in colour mode, \d+ after falling back\), \d+ restored, 0 violations, \d+ per second\n$/#))
     }
 
     @Test func endsWithOneAndAShrunkHistoryWhenAPromiseIsBroken() throws {
@@ -33,7 +33,7 @@ struct SimulateToolTests {
         #expect(lines.contains { $0.hasPrefix("The shortest history found from seed ") })
         #expect(lines.contains { $0.hasPrefix("  VIOLATION I") })
         #expect(
-            lines.last?.contains(#/^60 schedules, 60 with faults, \d+ sealed, \d+ restored, [1-9]\d* violations, /#)
+            lines.last?.contains(#/^60 schedules, 60 with faults, \d+ sealed \(\d+ in colour mode, \d+ after falling back\), \d+ restored, [1-9]\d* violations, /#)
                 == true)
     }
 
