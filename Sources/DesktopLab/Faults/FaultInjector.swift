@@ -29,6 +29,8 @@ struct FaultInjector: Sendable {
     private func restartAgent() async throws {
         guard let former = try lab.daemon(agent) else { return }
         await former.stop()
+        // libfaketime leaves them behind.
+        for name in ["faketime_shm", "sem.faketime_sem"] { unlink("/dev/shm/\(name)_\(former.pid)") }
         let end = ContinuousClock.now + .seconds(30)
         while try lab.daemon(agent) == nil {
             guard ContinuousClock.now < end else { throw LabError.timedOut("the restart of \(agent)", detail: "") }
