@@ -177,7 +177,7 @@ let package = Package(
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),
         .testTarget(
-            name: "SimulatedClusterTests", dependencies: ["SimulatedCluster", "holdfast-simulate"],
+            name: "SimulatedClusterTests", dependencies: ["SimulatedCluster", "SnapshotProtocol", "holdfast-simulate"],
             swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab", locks], swiftSettings: strict),
         .testTarget(

@@ -202,6 +202,10 @@ package protocol HypervisorDriver: Sendable {
     /// Lets a paused VM run. Does nothing to one that runs.
     func resume(_ uuid: String) async throws(HypervisorError)
 
+    /// Lets a VM run that its hypervisor has stopped because it could not write to its disk, as when the file system of
+    /// the disk is full. Does nothing to any other, nor to one that is off or unknown.
+    func endWriteError(_ uuid: String) async throws(HypervisorError)
+
     /// Makes a VM that was loaded one that its hypervisor knows also when it is off, with the disks it has now.
     func keep(_ uuid: String) async throws(HypervisorError)
 

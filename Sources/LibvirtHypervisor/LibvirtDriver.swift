@@ -221,6 +221,11 @@ package final class LibvirtDriver: HypervisorDriver {
         }
     }
 
+    package func endWriteError(_ uuid: String) async throws(HypervisorError) {
+        let waking = GuestWaking(uuid: uuid, connection: connection, logger: logger)
+        try await connection.run { handle throws(HypervisorError) in try waking.endIOError(on: handle) }
+    }
+
     package func keep(_ uuid: String) async throws(HypervisorError) {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)

@@ -42,6 +42,15 @@ final class FakeHypervisor: HypervisorDriver {
     }
 
     func resume(_ uuid: String) async throws(HypervisorError) { note("resume \(uuid)") }
+    /// How often each VM was to be woken from a write error; every second time the hypervisor cannot be reached.
+    let wakings = NIOLockedValueBox<[String: Int]>([:])
+    func endWriteError(_ uuid: String) async throws(HypervisorError) {
+        let count = wakings.withLockedValue { counts in
+            counts[uuid, default: 0] += 1
+            return counts[uuid, default: 0]
+        }
+        if count.isMultiple(of: 2) { throw .unavailable("The daemon is being restarted.") }
+    }
     func keep(_ uuid: String) async throws(HypervisorError) { note("keep \(uuid)") }
 
     func destroy(_ uuid: String) async throws(HypervisorError) {

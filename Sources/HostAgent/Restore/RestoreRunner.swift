@@ -78,6 +78,7 @@ package final class RestoreRunner: Sendable {
                     "member runs",
                     metadata: ["vm": "\(name)", "told_us": "\(told / 1000)", "ran_us": "\(WallClock.now() / 1000)"])
                 self.feed(.memberStarted(name))
+                WriteErrorWatch(hypervisor: self.hypervisor, logger: self.logger).begin(machine.uuid)
             }
         case .discard(let name): discard(name)
         case .liftFence:
