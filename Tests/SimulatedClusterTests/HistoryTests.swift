@@ -1,3 +1,4 @@
+import SnapshotProtocol
 import Testing
 
 @testable import SimulatedCluster
