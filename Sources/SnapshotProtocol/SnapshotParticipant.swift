@@ -74,6 +74,7 @@ package struct SnapshotParticipant: Sendable {
     /// When markers go out again.
     private var repetition: Tick?
     private var cutOrdered = false
+    private var lateLogStopped = false
     private var cuts: [MemberName: MemberCut] = [:]
     private var stored: [MemberName: StoredMember] = [:]
     private var gatesOpening = false
@@ -210,8 +211,9 @@ package struct SnapshotParticipant: Sendable {
         case (.cut, .flushed) where mode == .colour, (.cut, .cutting) where mode == .colour,
             (.cut, .cut) where mode == .colour, (.cut, .settling) where mode == .colour:
             // One that came before its receiver was cut shows that there is a cut to be made, but not that the path kept
-            // the colour until it was. The next repetition will.
-            if bleached || !beforeCut { markers.note(kind, on: channel, bleached: bleached) }
+            // the colour until it was. The next repetition will. One that comes when the late log is closed proves nothing
+            // any more: segments may have come between.
+            if bleached || !beforeCut && !lateLogStopped { markers.note(kind, on: channel, bleached: bleached) }
             return beginCut() + endSettlingIfComplete(at: nil)
         default: return []
         }
@@ -266,6 +268,7 @@ package struct SnapshotParticipant: Sendable {
         guard isOver || markers.missing(.cut).isEmpty else { return [] }
         phase = .cut
         self.markerDeadline = nil
+        lateLogStopped = true
         return [.stopLateLog, .report(.settled)]
     }
 
