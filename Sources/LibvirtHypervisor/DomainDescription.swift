@@ -12,6 +12,15 @@ struct DomainDescription {
     private let document: XMLDocument
 
     init(_ xml: String) throws(HypervisorError) {
+        document = try Self.parse(xml)
+        // What is damaged is mended, and what comes of that may be mended anew: libvirt would read another description
+        // than was looked at here.
+        guard try Self.parse(document.xmlString).xmlString.utf8.elementsEqual(document.xmlString.utf8) else {
+            throw .failed("A VM's description is not well-formed XML.")
+        }
+    }
+
+    private static func parse(_ xml: String) throws(HypervisorError) -> XMLDocument {
         // Foundation's parser mends what is damaged, and ends the process on an empty text.
         let text = xml.trimmingCharacters(in: .whitespacesAndNewlines)
         guard text.hasPrefix("<"), text.hasSuffix(">") else {
@@ -27,6 +36,7 @@ struct DomainDescription {
         guard !xml.utf8.contains("<!DOCTYPE".utf8), !declared || text.utf8.starts(with: Self.declaration.utf8) else {
             throw .failed("A VM's description must not have a document type or another encoding.")
         }
+        let document: XMLDocument
         do {
             document = try XMLDocument(xmlString: xml)
         } catch {
@@ -34,6 +44,7 @@ struct DomainDescription {
         }
         // XPath ends the process on a document without any element.
         guard document.rootElement() != nil else { throw .failed("A VM's description has no element.") }
+        return document
     }
 
     private func elements(_ path: String, in node: XMLNode? = nil) -> [XMLElement] {

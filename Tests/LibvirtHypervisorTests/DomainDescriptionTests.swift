@@ -175,6 +175,7 @@ import Testing
 
     @Test(arguments: [
         "", "<", "no xml", " \n", "<domain><name>x", "\u{0}", "<\u{0}domain></domain>", "<domain>\u{1b}</domain>",
+        "<domain><uuid><!------>>",
     ])
     func whatIsNotXMLIsRefused(text: String) {
         #expect(throws: HypervisorError.self) { try DomainDescription(text) }
