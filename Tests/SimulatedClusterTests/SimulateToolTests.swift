@@ -22,7 +22,7 @@ struct SimulateToolTests {
         #expect(status == 0)
         #expect(
             output.contains(
-                #/^50 schedules, 50 with faults, \d+ sealed \(\d+ in colour mode, \d+ after falling back\), \d+ restored, 0 violations, \d+ per second\n$/#
+                #/^seeds from 7\n50 schedules, 50 with faults, \d+ sealed \(\d+ in colour mode, \d+ after falling back\), \d+ restored, 0 violations, \d+ per second\n$/#
             ))
     }
 
@@ -30,7 +30,8 @@ struct SimulateToolTests {
         let (status, output) = try run("run", "--schedules", "60", "--mutant", "releaseBarrierOmitted")
         #expect(status == 1)
         let lines = output.split(separator: "\n")
-        #expect(lines.first?.contains(#/^seed \d+: [IP]\d?: /#) == true)
+        #expect(lines.first == "seeds from 1")
+        #expect(lines.dropFirst().first?.contains(#/^seed \d+: [IP]\d?: /#) == true)
         #expect(lines.contains { $0.hasPrefix("The shortest history found from seed ") })
         #expect(lines.contains { $0.hasPrefix("  VIOLATION ") })
         #expect(
