@@ -35,9 +35,8 @@ package enum Fault: String, Sendable, Codable, CaseIterable {
         // A guest whose image is not read stands still, and its clock is not to be trusted after 4.7 seconds of it.
         case .agentStopped: .seconds(3)
         case .partition, .desktopRemoved: .seconds(4)
-        case .workspaceFull, .repositoryFull, .clockStepped: .seconds(2)
-        case .agentKilled, .managerKilled, .libvirtdKilled, .guestKilled, .rulesetFlushed, .rulesetReplaced, .flood:
-            nil
+        case .workspaceFull, .repositoryFull, .clockStepped, .flood: .seconds(2)
+        case .agentKilled, .managerKilled, .libvirtdKilled, .guestKilled, .rulesetFlushed, .rulesetReplaced: nil
         }
     }
 
