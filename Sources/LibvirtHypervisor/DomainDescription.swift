@@ -42,17 +42,33 @@ struct DomainDescription {
         } catch {
             throw .failed("libvirt's description of a VM is not well-formed XML: \(error.localizedDescription).")
         }
-        // XPath ends the process on a document without any element.
         guard document.rootElement() != nil else { throw .failed("A VM's description has no element.") }
         return document
     }
 
-    private func elements(_ path: String, in node: XMLNode? = nil) -> [XMLElement] {
-        let nodes = try? (node ?? document).nodes(forXPath: path)
-        return nodes?.compactMap { $0 as? XMLElement } ?? []
+    /// The elements at the end of a path of names: from the root if it begins with a slash, else below `element`.
+    ///
+    /// Foundation's XPath keeps every document on which it was used.
+    private func elements(_ path: String, in element: XMLElement? = nil) -> [XMLElement] {
+        var names = path.split(separator: "/").map(String.init)
+        var found: [XMLElement]
+        if let element {
+            found = [element]
+        } else {
+            let root = document.rootElement()
+            found = root.map { $0.name == names.removeFirst() ? [$0] : [] } ?? []
+        }
+        for name in names { found = found.flatMap { $0.elements(forName: name) } }
+        return found
     }
 
-    private func attribute(_ name: String, of path: String, in node: XMLNode? = nil) -> String? {
+    private func has(_ name: String, _ element: XMLElement) -> Bool { !element.elements(forName: name).isEmpty }
+
+    private func isOf(_ attribute: String, _ values: String..., element: XMLElement) -> Bool {
+        element.attribute(forName: attribute)?.stringValue.map(values.contains) ?? false
+    }
+
+    private func attribute(_ name: String, of path: String, in node: XMLElement? = nil) -> String? {
         elements(path, in: node).first?.attribute(forName: name)?.stringValue
     }
 
@@ -66,28 +82,31 @@ struct DomainDescription {
 
     var nics: [VirtualMachine.NIC] {
         elements("/domain/devices/interface").map { interface in
-            let target = attribute("dev", of: "./target", in: interface)
+            let target = attribute("dev", of: "target", in: interface)
             var kind = interface.attribute(forName: "type")?.stringValue ?? "unknown"
             // A bridge of Open vSwitch is none of Linux's.
-            if attribute("type", of: "./virtualport", in: interface) == "openvswitch" { kind = "openvswitch" }
+            if attribute("type", of: "virtualport", in: interface) == "openvswitch" { kind = "openvswitch" }
             // Only these kinds have a tap that is a port of a Linux bridge; macvtap and user-mode NICs have not. A
             // libvirt network may stand for either, and says so by naming its bridge.
-            let source = attribute("bridge", of: "./source", in: interface)
+            let source = attribute("bridge", of: "source", in: interface)
             let bridge = kind == "bridge" || kind == "network" ? source : nil
             return VirtualMachine.NIC(
-                mac: (attribute("address", of: "./mac", in: interface) ?? "").lowercased(),
+                mac: (attribute("address", of: "mac", in: interface) ?? "").lowercased(),
                 tap: bridge == nil ? nil : target, bridge: bridge, kind: kind)
         }
     }
 
     var disks: [VirtualMachine.Disk] {
         // A LUN or a floppy is written as a disk is; a drive without a medium holds nothing.
-        elements("/domain/devices/disk[not(@device='cdrom') and not(@device='floppy' and not(source))]").map { disk in
+        let disks = elements("/domain/devices/disk").filter { disk in
+            !isOf("device", "cdrom", element: disk) && (!isOf("device", "floppy", element: disk) || has("source", disk))
+        }
+        return disks.map { disk in
             VirtualMachine.Disk(
-                target: attribute("dev", of: "./target", in: disk) ?? "",
-                path: attribute("file", of: "./source", in: disk),
-                format: attribute("type", of: "./driver", in: disk) ?? "raw",
-                readOnly: !elements("./readonly", in: disk).isEmpty)
+                target: attribute("dev", of: "target", in: disk) ?? "",
+                path: attribute("file", of: "source", in: disk),
+                format: attribute("type", of: "driver", in: disk) ?? "raw",
+                readOnly: !elements("readonly", in: disk).isEmpty)
         }
     }
 
@@ -98,13 +117,13 @@ struct DomainDescription {
     /// The guest's processor: how it is chosen, its model if one is named, and the element itself.
     var processor: (mode: String?, model: String?, xml: String)? {
         guard let element = elements("/domain/cpu").first else { return nil }
-        let model = elements("./model", in: element).first?.stringValue
+        let model = elements("model", in: element).first?.stringValue
         return (element.attribute(forName: "mode")?.stringValue, model, element.xmlString)
     }
 
     /// Of the description of what a host can run: whether it offers such a mode of processor.
     func offersProcessorMode(_ mode: String) -> Bool {
-        elements("/domainCapabilities/cpu/mode[@supported='yes']").contains {
+        elements("/domainCapabilities/cpu/mode").filter { isOf("supported", "yes", element: $0) }.contains {
             $0.attribute(forName: "name")?.stringValue == mode
         }
     }
@@ -126,20 +145,22 @@ struct DomainDescription {
         for device in elements("/domain/devices/hostdev") {
             found.append("a host device (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
         }
-        for device in elements("/domain/devices/interface[@type='hostdev' or @type='vdpa']") {
+        for device in elements("/domain/devices/interface") where isOf("type", "hostdev", "vdpa", element: device) {
             found.append("a network card of the host (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
         }
         for device in elements("/domain/devices/filesystem") {
-            found.append("a shared folder (\(attribute("dir", of: "./target", in: device) ?? "filesystem"))")
+            found.append("a shared folder (\(attribute("dir", of: "target", in: device) ?? "filesystem"))")
         }
         if !elements("/domain/devices/shmem").isEmpty { found.append("memory shared with the host (shmem)") }
-        for disk in elements("/domain/devices/disk[shareable and not(readonly)]") {
-            found.append("disk \(attribute("dev", of: "./target", in: disk) ?? "?"), which other VMs may write too")
+        for disk in elements("/domain/devices/disk") where has("shareable", disk) && !has("readonly", disk) {
+            found.append("disk \(attribute("dev", of: "target", in: disk) ?? "?"), which other VMs may write too")
         }
-        for disk in elements("/domain/devices/disk[mirror]") {
-            found.append("a copy or merge of disk \(attribute("dev", of: "./target", in: disk) ?? "?") under way")
+        for disk in elements("/domain/devices/disk") where has("mirror", disk) {
+            found.append("a copy or merge of disk \(attribute("dev", of: "target", in: disk) ?? "?") under way")
         }
-        if !elements("/domain/devices/tpm/backend[@type='passthrough']").isEmpty { found.append("the host's TPM") }
+        if elements("/domain/devices/tpm/backend").contains(where: { isOf("type", "passthrough", element: $0) }) {
+            found.append("the host's TPM")
+        }
         return found
     }
 
@@ -153,14 +174,14 @@ struct DomainDescription {
     /// Points disks at other files, all of one format. `files` is by target name; every one must exist.
     func replaceDisks(_ files: [String: String], format: String = "qcow2") throws(HypervisorError) {
         for (target, path) in files {
-            let found = elements("/domain/devices/disk").first { attribute("dev", of: "./target", in: $0) == target }
+            let found = elements("/domain/devices/disk").first { attribute("dev", of: "target", in: $0) == target }
             guard let disk = found else {
                 throw .cannotLoad("The stored description has no disk \(target), but the snapshot has one.")
             }
-            for source in elements("./source", in: disk) { source.detach() }
-            for backing in elements("./backingStore", in: disk) { backing.detach() }
+            for source in elements("source", in: disk) { source.detach() }
+            for backing in elements("backingStore", in: disk) { backing.detach() }
             // Without a format libvirt takes the file for a raw one.
-            let driver = elements("./driver", in: disk).first ?? XMLElement(name: "driver")
+            let driver = elements("driver", in: disk).first ?? XMLElement(name: "driver")
             if driver.parent == nil {
                 driver.addAttribute(Self.attribute("name", "qemu"))
                 disk.addChild(driver)
