@@ -34,12 +34,7 @@ struct LabBench: AsyncParsableCommand {
                     try await PauseBenchmark(lab: lab, rounds: rounds, say: say).run()
                 })
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        let file = URL(filePath: report)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try encoder.encode(results).write(to: file, options: .atomic)
+        try ReportFile.write(results, to: report)
         print(PauseBenchmark.table(results))
         print("report: \(report)")
     }

@@ -30,12 +30,7 @@ struct LabDemo: AsyncParsableCommand {
         let result = try await withLab(configuration, say: say) { lab in
             try await Demonstration(lab: lab, say: say).run()
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let file = URL(filePath: report)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try encoder.encode(result).write(to: file, options: .atomic)
+        try ReportFile.write(result, to: report)
         print(Demonstration.table(result))
         print("report: \(report)")
         let shortcomings = Demonstration.shortcomings(of: result)

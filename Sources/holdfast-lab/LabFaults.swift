@@ -42,11 +42,7 @@ struct LabFaults: AsyncParsableCommand {
             evidence: file.deletingLastPathComponent().appending(path: "logs").path, say: say)
         let results = try await untilInterrupted { try await campaign.run(chosen) }
         let outcome = FaultReport(third: third, results: results)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try encoder.encode(outcome).write(to: file, options: .atomic)
+        try ReportFile.write(outcome, to: report)
         print(outcome.table)
         print("report: \(report)")
         if outcome.held < outcome.cases { throw ExitCode.failure }

@@ -34,12 +34,7 @@ struct LabStraggler: AsyncParsableCommand {
         let results = try await withLab(configuration, say: say) { lab in
             try await StragglerBenchmark(lab: lab, delay: delay, say: say).run(rounds: rounds)
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        let file = URL(filePath: report)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try encoder.encode(results).write(to: file, options: .atomic)
+        try ReportFile.write(results, to: report)
         print(StragglerBenchmark.table(results))
         print("report: \(report)")
     }
