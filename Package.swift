@@ -70,7 +70,7 @@ let package = Package(
             name: "PacketGate",
             dependencies: ["Packets", "CNetfilterQueue", "CPcap", crypto, locks, logging],
             swiftSettings: strict),
-        .target(name: "Hypervisor", swiftSettings: strict),
+        .target(name: "Hypervisor", dependencies: [locks, logging, subprocess], swiftSettings: strict),
         .target(
             name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
@@ -156,9 +156,17 @@ let package = Package(
             name: "HoldfastCommandsTests",
             dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
             swiftSettings: strict),
+        .target(
+            name: "HypervisorConformance", dependencies: ["Hypervisor", locks], path: "Tests/HypervisorConformance",
+            swiftSettings: strict),
+        .testTarget(
+            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", logging],
+            swiftSettings: strict),
         .testTarget(
             name: "LibvirtHypervisorTests",
-            dependencies: ["LibvirtHypervisor", "Hypervisor", "CLibvirt", "DesktopLab", locks, logging],
+            dependencies: [
+                "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "HostAgentTests",

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Hypervisor
 import LibvirtHypervisor
 package import Logging
 import PacketGate

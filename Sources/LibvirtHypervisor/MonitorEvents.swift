@@ -25,7 +25,7 @@ final class MonitorEvents: Sendable {
             { _, _, event, seconds, micros, _, context in
                 guard let event, let context else { return }
                 let events = Unmanaged<MonitorEvents>.fromOpaque(context).takeUnretainedValue()
-                events.saw(String(cString: event), at: MonitorEvents.time(seconds: Int64(seconds), micros: micros))
+                events.saw(String(cString: event), at: MonitorAnswer.time(seconds: Int64(seconds), micros: micros))
             },
             context,
             { context in
@@ -38,13 +38,6 @@ final class MonitorEvents: Sendable {
             throw LibvirtFailure.last().error(doing: "subscribe to the events of \(domain.name)")
         }
         registration.withLockedValue { $0 = id }
-    }
-
-    /// Nanoseconds since 1970. QEMU says what it likes, also if a guest has taken it over.
-    static func time(seconds: Int64, micros: UInt32) -> UInt64 {
-        let (nanoseconds, overflow) = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, late) = nanoseconds.addingReportingOverflow(UInt64(micros) * 1_000)
-        return overflow || late ? .max : sum
     }
 
     private func saw(_ event: String, at time: UInt64) {

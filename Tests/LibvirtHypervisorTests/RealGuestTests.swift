@@ -2,6 +2,7 @@ import DesktopLab
 import Foundation
 import Glibc
 import Hypervisor
+import HypervisorConformance
 import Logging
 import NIOConcurrencyHelpers
 import Testing

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Hypervisor
 import SnapshotStore
 
 @testable import HostAgent

@@ -1,4 +1,4 @@
-@testable import LibvirtHypervisor
+@testable import Hypervisor
 
 enum MonitorSubject {
     static func run(_ bytes: [UInt8]) throws {
@@ -13,7 +13,7 @@ enum MonitorSubject {
         let (seconds, micros) = bytes.withUnsafeBytes {
             ($0.loadUnaligned(as: Int64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
         }
-        let time = MonitorEvents.time(seconds: seconds, micros: micros)
+        let time = MonitorAnswer.time(seconds: seconds, micros: micros)
         try Broken.unless(
             time == .max || seconds < 0 || time / 1_000_000_000 >= UInt64(seconds), "A time is earlier than it is.")
     }

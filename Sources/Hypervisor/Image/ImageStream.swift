@@ -1,10 +1,9 @@
 import Foundation
 import Glibc
-import Hypervisor
 import NIOConcurrencyHelpers
 
 /// The agent's end of the unix socket into which QEMU writes the image.
-final class ImageStream: Sendable {
+package final class ImageStream: Sendable {
     private enum End: Sendable {
         case complete(bytes: UInt64)
         case failed(String)
@@ -25,7 +24,7 @@ final class ImageStream: Sendable {
     private let state = NIOLockedValueBox(State())
 
     /// A connected pair: this end, and the one for QEMU, which the caller closes once it has been handed over.
-    static func pair() throws(HypervisorError) -> (stream: ImageStream, remote: Int32) {
+    package static func pair() throws(HypervisorError) -> (stream: ImageStream, remote: Int32) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw .failed("Could not make a socket for the image: \(String(cString: strerror(errno))).")
@@ -60,7 +59,7 @@ final class ImageStream: Sendable {
     }
 
     /// Lets the image be moved as fast as the sink takes it.
-    func fullSpeed() {
+    package func fullSpeed() {
         let remote = state.withLockedValue { state in
             defer { state.remote = nil }
             return state.remote
@@ -71,7 +70,7 @@ final class ImageStream: Sendable {
     }
 
     /// A second descriptor of this end, for whoever must read when this process cannot.
-    func anotherEnd() throws(HypervisorError) -> Int32 {
+    package func anotherEnd() throws(HypervisorError) -> Int32 {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else {
             throw .failed("Could not copy the image's socket: \(String(cString: strerror(errno))).")
@@ -82,7 +81,7 @@ final class ImageStream: Sendable {
     private var walking: Bool { state.withLockedValue { $0.remote != nil } }
 
     /// Starts the thread that moves bytes from the socket into `sink`, after `header`.
-    func start(header: [UInt8], into sink: any ByteSink) {
+    package func start(header: [UInt8], into sink: any ByteSink) {
         state.withLockedValue { $0.moving = true }
         Thread.detachNewThread {
             // Behind everything else: while the image is moved and hashed, other members may still be held.
@@ -98,7 +97,7 @@ final class ImageStream: Sendable {
     }
 
     /// Waits until nothing is written into the sink any more, so that its owner may put it away.
-    func idle() async {
+    package func idle() async {
         await withCheckedContinuation { continuation in
             let moving = state.withLockedValue { state in
                 if state.moving { state.idleWaiters.append(continuation) }
@@ -162,28 +161,28 @@ final class ImageStream: Sendable {
         for waiter in waiters { waiter.resume(returning: Self.result(end)) }
     }
 
-    var isComplete: Bool {
+    package var isComplete: Bool {
         state.withLockedValue { state in
             if case .complete = state.end { true } else { false }
         }
     }
 
     /// Whether no whole image can come of it any more.
-    var hasFailed: Bool {
+    package var hasFailed: Bool {
         state.withLockedValue { state in
             if case .failed = state.end { true } else { false }
         }
     }
 
     /// Gives the image up, from any thread: what waits for its end fails at once, and the rest of it is thrown away.
-    func cancel() {
+    package func cancel() {
         state.withLockedValue { $0.cancelled = true }
         end(.failed("the image was given up"))
         fullSpeed()
     }
 
     /// Ends reading. Only once QEMU does not write any more: see `discard`.
-    func close() {
+    package func close() {
         cancel()
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
@@ -196,7 +195,7 @@ final class ImageStream: Sendable {
     }
 
     /// Waits for the end of the stream.
-    func bytesAtEnd() async throws(HypervisorError) -> UInt64 {
+    package func bytesAtEnd() async throws(HypervisorError) -> UInt64 {
         let result: Result<UInt64, HypervisorError> = await withCheckedContinuation { continuation in
             let end: End? = state.withLockedValue { state in
                 if state.end == nil { state.waiters.append(continuation) }

@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
-import Hypervisor
+import HypervisorConformance
 import Testing
 
-@testable import LibvirtHypervisor
+@testable import Hypervisor
 
 @Suite struct ImageStreamTests {
     /// Writes on a thread of its own, as QEMU does; gives back how many bytes were taken.

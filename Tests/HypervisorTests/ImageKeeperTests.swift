@@ -3,7 +3,7 @@ import Glibc
 import Logging
 import Testing
 
-@testable import LibvirtHypervisor
+@testable import Hypervisor
 
 @Suite struct ImageKeeperTests {
     private struct Pair {

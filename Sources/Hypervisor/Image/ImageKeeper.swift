@@ -1,5 +1,4 @@
 import Glibc
-package import Hypervisor
 package import Logging
 import NIOConcurrencyHelpers
 import Subprocess
@@ -34,7 +33,7 @@ package final class ImageKeeper: Sendable {
     }
 
     /// Starts a process that keeps `image`, which is closed here. Returns when it runs.
-    func start(keeping image: Int32) async throws(HypervisorError) {
+    package func start(keeping image: Int32) async throws(HypervisorError) {
         let lifeline = fcntl(lifeline.theirs, F_DUPFD_CLOEXEC, 3)
         guard lifeline >= 0 else {
             close(image)

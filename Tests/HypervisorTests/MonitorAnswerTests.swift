@@ -1,6 +1,6 @@
 import Testing
 
-@testable import LibvirtHypervisor
+@testable import Hypervisor
 
 @Suite struct MonitorAnswerTests {
     @Test func refusals() {
@@ -38,9 +38,9 @@ import Testing
     }
 
     @Test func timesOfEventsDoNotOverflow() {
-        #expect(MonitorEvents.time(seconds: 1_795_253_400, micros: 999_999) == 1_795_253_400_999_999_000)
-        #expect(MonitorEvents.time(seconds: -1, micros: 0) == 0)
-        #expect(MonitorEvents.time(seconds: .max, micros: 0) == .max)
-        #expect(MonitorEvents.time(seconds: 18_446_744_073, micros: .max) == .max)
+        #expect(MonitorAnswer.time(seconds: 1_795_253_400, micros: 999_999) == 1_795_253_400_999_999_000)
+        #expect(MonitorAnswer.time(seconds: -1, micros: 0) == 0)
+        #expect(MonitorAnswer.time(seconds: .max, micros: 0) == .max)
+        #expect(MonitorAnswer.time(seconds: 18_446_744_073, micros: .max) == .max)
     }
 }

@@ -1,26 +1,38 @@
 import FoundationEssentials
 import Glibc
-import Hypervisor
 
 /// What a cut has changed on a VM, on disk before it is changed: an agent that was killed puts it right by this.
-struct CutJournal: Codable, Sendable {
-    struct Overlay: Codable, Sendable, Hashable {
-        var target: String
-        var original: String
-        var originalFormat: String
-        var overlay: String
+package struct CutJournal: Codable, Sendable {
+    package struct Overlay: Codable, Sendable, Hashable {
+        package var target: String
+        package var original: String
+        package var originalFormat: String
+        package var overlay: String
+
+        package init(target: String, original: String, originalFormat: String, overlay: String) {
+            self.target = target
+            self.original = original
+            self.originalFormat = originalFormat
+            self.overlay = overlay
+        }
     }
 
-    var uuid: String
-    var overlays: [Overlay]
+    package var uuid: String
+    package var overlays: [Overlay]
     /// QEMU's limit for migrations before we lifted it, in bytes per second.
-    var bandwidth: UInt64?
+    package var bandwidth: UInt64?
 
-    static let suffix = ".cut.json"
+    package init(uuid: String, overlays: [Overlay], bandwidth: UInt64? = nil) {
+        self.uuid = uuid
+        self.overlays = overlays
+        self.bandwidth = bandwidth
+    }
 
-    func path(in workspace: String) -> String { "\(workspace)/\(uuid)\(Self.suffix)" }
+    package static let suffix = ".cut.json"
 
-    func write(to workspace: String) throws(HypervisorError) {
+    package func path(in workspace: String) -> String { "\(workspace)/\(uuid)\(Self.suffix)" }
+
+    package func write(to workspace: String) throws(HypervisorError) {
         do {
             let file = path(in: workspace)
             try FileManager.default.createDirectory(atPath: workspace, withIntermediateDirectories: true)
@@ -40,11 +52,11 @@ struct CutJournal: Codable, Sendable {
         }
     }
 
-    func remove(from workspace: String) {
+    package func remove(from workspace: String) {
         unlink(path(in: workspace))
     }
 
-    static func all(in workspace: String) -> [CutJournal] {
+    package static func all(in workspace: String) -> [CutJournal] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: workspace)) ?? []
         return names.filter { $0.hasSuffix(suffix) }.compactMap { name in
             guard let data = FileManager.default.contents(atPath: "\(workspace)/\(name)") else { return nil }

@@ -1,11 +1,11 @@
 import Glibc
 
-enum WallClock {
+package enum WallClock {
     /// Nanoseconds since 1970.
-    static func now() -> UInt64 { read(CLOCK_REALTIME) }
+    package static func now() -> UInt64 { read(CLOCK_REALTIME) }
 
     /// Nanoseconds since some instant; never set back.
-    static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
+    package static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
 
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// Decodes the few QMP answers that the driver reads.
-enum MonitorAnswer {
+/// Decodes the few QMP answers that the drivers read.
+package enum MonitorAnswer {
     private struct Envelope: Decodable {
         struct Refusal: Decodable { var desc: String }
         var error: Refusal?
@@ -37,28 +37,35 @@ enum MonitorAnswer {
     }
 
     /// The limit in the answer to `query-migrate-parameters`, in bytes per second.
-    static func bandwidth(in answer: String) -> UInt64? {
+    package static func bandwidth(in answer: String) -> UInt64? {
         (try? JSONDecoder().decode(ParametersEnvelope.self, from: Data(answer.utf8)))?.return.bandwidth
     }
 
     /// The text of a refusal, if the answer is one.
-    static func error(in answer: String) -> String? {
+    package static func error(in answer: String) -> String? {
         (try? JSONDecoder().decode(Envelope.self, from: Data(answer.utf8)))?.error?.desc
     }
 
     /// The run state in the answer to `query-status`.
-    static func runState(in answer: String) -> String? {
+    package static func runState(in answer: String) -> String? {
         (try? JSONDecoder().decode(StatusEnvelope.self, from: Data(answer.utf8)))?.return.status
     }
 
     /// Status and error of the answer to `query-migrate`.
-    static func migration(in answer: String) -> (status: String, error: String?) {
+    package static func migration(in answer: String) -> (status: String, error: String?) {
         let decoded = try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8))
         return (decoded?.return.status ?? "none", decoded?.return.errorDescription)
     }
 
     /// Why QEMU would refuse to save the VM, from the answer to `query-migrate`.
-    static func blockers(in answer: String) -> [String] {
+    package static func blockers(in answer: String) -> [String] {
         (try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8)))?.return.blockers ?? []
+    }
+
+    /// Nanoseconds since 1970. Of the time in an event. QEMU says what it likes, also if a guest has taken it over.
+    package static func time(seconds: Int64, micros: UInt32) -> UInt64 {
+        let (nanoseconds, overflow) = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, late) = nanoseconds.addingReportingOverflow(UInt64(micros) * 1_000)
+        return overflow || late ? .max : sum
     }
 }

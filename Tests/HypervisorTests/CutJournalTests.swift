@@ -1,8 +1,7 @@
 import Foundation
-import Hypervisor
 import Testing
 
-@testable import LibvirtHypervisor
+@testable import Hypervisor
 
 @Suite struct CutJournalTests {
     private func withFolder(_ body: (String) throws -> Void) throws {

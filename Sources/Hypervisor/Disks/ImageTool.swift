@@ -1,17 +1,16 @@
 import Foundation
-import Hypervisor
 import Subprocess
 import SystemPackage
 
 /// `qemu-img`, for what needs no running VM.
-enum ImageTool {
+package enum ImageTool {
     /// An empty overlay on top of `backing`.
-    static func createOverlay(_ path: String, backing: String, format: String) async throws(HypervisorError) {
+    package static func createOverlay(_ path: String, backing: String, format: String) async throws(HypervisorError) {
         try await run(["create", "-q", "-f", "qcow2", "-b", backing, "-F", format, path])
     }
 
     /// Writes what `overlay` holds into the file below it.
-    static func commit(_ overlay: String) async throws(HypervisorError) {
+    package static func commit(_ overlay: String) async throws(HypervisorError) {
         try await run(["commit", "-q", overlay])
     }
 
