@@ -163,15 +163,19 @@ extension Trial {
         try await allIsAsBefore()
     }
 
+    private func cutAndAbandon() async throws {
+        let cut = try await prepare()
+        _ = try await cut.perform {}
+        await cut.abandon()
+        await cut.settled()
+    }
+
     func leavesNothing() async throws {
         try await cutWhole()
         let processes = OpenFiles.children()
         let files = OpenFiles.descriptors
         for _ in 0..<3 { try await cutWhole() }
-        let given = try await prepare()
-        _ = try await given.perform {}
-        await given.abandon()
-        await given.settled()
+        try await cutAndAbandon()
         try await allIsAsBefore()
         // A process that has ended is seen a moment later.
         for _ in 0..<100 where !OpenFiles.children().subtracting(processes).isEmpty {

@@ -87,7 +87,8 @@ extension Trial {
             try await recordsGoOn()
             let cut = try await prepare()
             _ = try await cut.perform {}
-            try require(cut.frozenDisks.count == fixture.disks.filter { !$0.readOnly }.count, "not all disks are frozen")
+            try require(
+                cut.frozenDisks.count == fixture.disks.filter { !$0.readOnly }.count, "not all disks are frozen")
             // The guest writes each record to its disks in turn, to the first one first.
             var former: UInt64?
             for disk in cut.frozenDisks.sorted(by: { $0.target < $1.target }) {

@@ -75,7 +75,9 @@ extension Trial {
         try await vanish(at: .cut)
         try fixture.leaveHopelessJournals()
         let successor = fixture.anotherDriver()
-        try await refusal("a recovery of what is hopeless") { try await successor.recover(workspace: fixture.workspace) }
+        try await refusal("a recovery of what is hopeless") {
+            try await successor.recover(workspace: fixture.workspace)
+        }
         for name in Self.files(in: fixture.workspace) {
             try require(!name.contains(fixture.uuid), "left of the guest in the workspace: \(name)")
             try FileManager.default.removeItem(atPath: "\(fixture.workspace)/\(name)")
