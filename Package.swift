@@ -160,7 +160,7 @@ let package = Package(
             name: "HypervisorConformance", dependencies: ["Hypervisor", locks], path: "Tests/HypervisorConformance",
             swiftSettings: strict),
         .testTarget(
-            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", logging],
+            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "LibvirtHypervisorTests",
