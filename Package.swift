@@ -161,7 +161,7 @@ let package = Package(
             path: "Tests/HypervisorConformance",
             swiftSettings: strict),
         .testTarget(
-            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", logging],
+            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "LibvirtHypervisorTests",
