@@ -74,6 +74,8 @@ let package = Package(
         .target(
             name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
+        .target(
+            name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
         .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
         .target(
             name: "WireProtocol",
@@ -109,7 +111,7 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", locks, logging, subprocess],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", locks, logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
