@@ -183,6 +183,10 @@ package protocol HypervisorDriver: Sendable {
     /// Short name, as in `libvirt`.
     var name: String { get }
 
+    /// The drivers for which this one speaks: itself, unless it speaks for several. For whoever must know of each
+    /// whether its hypervisor can be reached.
+    var parts: [any HypervisorDriver] { get }
+
     /// Every VM that this host's owner lets us see, running or not.
     func machines() async throws(HypervisorError) -> [VirtualMachine]
 
@@ -217,4 +221,8 @@ package protocol HypervisorDriver: Sendable {
 
     /// Puts right what an agent that died left behind in `workspace`: paused guests run, overlays are merged.
     func recover(workspace: String) async throws(HypervisorError)
+}
+
+extension HypervisorDriver {
+    package var parts: [any HypervisorDriver] { [self] }
 }
