@@ -31,6 +31,24 @@ package enum GateInspection {
         return try filter.versions()
     }
 
+    /// The tools that show rules of the host's which drop what bridges forward, as soon as the packet filter sees it:
+    /// for as long as gates are closed. Docker and many firewalls have such a policy.
+    package static func filtersThatDropForwarded() throws(GateError) -> [String] {
+        let rules = try PacketFilter().rules(table: "filter")
+        return [("iptables", rules.ipv4), ("ip6tables", rules.ipv6)].filter { dropsForwarded($0.1) }.map(\.0)
+    }
+
+    /// Whether saved rules drop what is forwarded and let nothing by for being bridged. What single rules do is their
+    /// owner's wish; what the policy does to frames between two VMs hardly ever is.
+    static func dropsForwarded(_ rules: String) -> Bool {
+        let lines = rules.split(separator: "\n")
+        guard lines.contains(where: { $0.hasPrefix(":FORWARD DROP ") }) else { return false }
+        return !lines.contains {
+            $0.hasPrefix("-A FORWARD ") && $0.hasSuffix("-j ACCEPT")
+                && ($0.contains("--physdev-is-bridged") || $0 == "-A FORWARD -j ACCEPT")
+        }
+    }
+
     /// Binds a queue and lets it go.
     package static func checkQueue(_ number: UInt16) throws(GateError) {
         _ = try PacketQueue(number: number, length: 64, receiveBuffer: 65_536)

@@ -20,6 +20,8 @@ package enum Check: String, Sendable, CaseIterable {
     case kernel
     /// The packet filter's tools take the gate's rules.
     case packetFilter = "packet-filter"
+    /// The host's own firewall lets bridged frames by.
+    case firewall
     /// The netfilter queues that the next epoch would take are free.
     case queues
     /// The bridges of the VMs are there and let themselves be filtered.

@@ -19,7 +19,7 @@ extension DesktopExamination {
                         remedy: "Run it as root, or give its unit that capability.")
                 }
             }
-            return [Finding(.rights, desktop, ok: "The agent has CAP_NET_ADMIN and CAP_NET_RAW."), kernel(), filter()]
+            return [Finding(.rights, desktop, ok: "The agent has CAP_NET_ADMIN and CAP_NET_RAW."), kernel(), filter(), firewall()]
                 + [queues(members: max(1, running.count))] + bridges.map { bridge($0) }
         }
         return findings ?? []
@@ -50,6 +50,18 @@ extension DesktopExamination {
         } catch {
             return Finding(.packetFilter, desktop, blocker: error.failure(of: nil))
         }
+    }
+
+    private func firewall() -> Finding {
+        let dropping = (try? GateInspection.filtersThatDropForwarded()) ?? []
+        guard dropping.isEmpty else {
+            return Finding(
+                .firewall, desktop, .warning,
+                "The policy of FORWARD is DROP (\(dropping.joined(separator: ", "))): while gates are closed it also drops "
+                    + "what VMs of this desktop send each other and others.",
+                remedy: "Let bridged frames by: -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT, in both families.")
+        }
+        return Finding(.firewall, desktop, ok: "The firewall's policy lets bridged frames by.")
     }
 
     private func queues(members: Int) -> Finding {
