@@ -160,7 +160,7 @@ let package = Package(
             dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
             swiftSettings: strict),
         .target(
-            name: "HypervisorConformance", dependencies: ["Hypervisor", locks], path: "Tests/HypervisorConformance",
+            name: "HypervisorConformance", dependencies: ["Hypervisor", "DesktopLab", locks], path: "Tests/HypervisorConformance",
             swiftSettings: strict),
         .testTarget(
             name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", logging],

@@ -23,6 +23,19 @@ package final class LibvirtDriver: HypervisorDriver {
         self.logger = logger
     }
 
+    /// Everything under QEMU, and with libvirt's other drivers what needs no monitor.
+    package var capabilities: DriverCapabilities {
+        guard let why = Self.lackOfMonitor(uri: connection.uri) else { return .complete }
+        return DriverCapabilities(
+            lacks: [.cuts: why, .backgroundImages: why, .loads: why, .announcements: why, .writeErrors: why])
+    }
+
+    private static func lackOfMonitor(uri: String) -> String? {
+        let scheme = uri.prefix { $0 != ":" && $0 != "+" }
+        if scheme == "qemu" || scheme.isEmpty { return nil }
+        return "libvirt's driver for `\(scheme)` has no QEMU monitor"
+    }
+
     // MARK: What there is
 
     package func machines() async throws(HypervisorError) -> [VirtualMachine] {
@@ -96,6 +109,9 @@ package final class LibvirtDriver: HypervisorDriver {
             throw .notRunning(
                 "\(machine.name) is \(machine.state.rawValue), and only a running VM can be snapshotted. Start or "
                     + "resume it first.", state: machine.state.rawValue)
+        }
+        if let why = Self.lackOfMonitor(uri: connection.uri) {
+            throw .unsupported("\(machine.name) cannot be cut: \(why). Name a QEMU under `libvirt`, as qemu:///system.")
         }
         let text = try await description(of: uuid)
         let description = try DomainDescription(text)
@@ -222,6 +238,7 @@ package final class LibvirtDriver: HypervisorDriver {
     }
 
     package func endWriteError(_ uuid: String) async throws(HypervisorError) {
+        if Self.lackOfMonitor(uri: connection.uri) != nil { return }
         let waking = GuestWaking(uuid: uuid, connection: connection, logger: logger)
         try await connection.run { handle throws(HypervisorError) in try waking.endIOError(on: handle) }
     }
@@ -258,6 +275,9 @@ package final class LibvirtDriver: HypervisorDriver {
     package func announce(_ uuid: String) async throws(HypervisorError) {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)
+            guard try domain.isActive() else {
+                throw .notRunning("\(domain.name) is off and has no place in the network.", state: "off")
+            }
             let command = """
                 {"execute":"announce-self","arguments":{"initial":20,"max":200,"rounds":4,"step":50}}
                 """

@@ -18,4 +18,6 @@ package final class CollectingSink: ByteSink {
     }
 
     package var collected: [UInt8] { bytes.withLockedValue { $0 } }
+
+    package var count: Int { bytes.withLockedValue(\.count) }
 }

@@ -1,11 +1,12 @@
 import Hypervisor
+import HypervisorConformance
 import Logging
 import Testing
 
 @testable import LibvirtHypervisor
 
 /// Against the driver that libvirt has for tests: no daemon, no rights, one VM called `test`.
-@Suite struct BuiltInDriverTests {
+@Suite(.serialized) struct BuiltInDriverTests {
     private let driver = LibvirtDriver(uri: "test:///default", logger: Logger(label: "test"))
     private let nobody = "00000000-0000-0000-0000-00000000dead"
 
@@ -20,21 +21,11 @@ import Testing
         #expect(try await driver.description(of: machine.uuid).contains("<name>test</name>"))
     }
 
-    private func isUnknown(_ error: HypervisorError?) -> Bool {
-        if case .unknownMachine = error { true } else { false }
+    @Test(arguments: Obligation.allCases) func meets(obligation: Obligation) async throws {
+        try await Conformance().check(obligation, on: try await BuiltInFixture())
     }
 
-    @Test func anUnknownVMIsCalledThat() async throws {
-        #expect(isUnknown(await #expect(throws: HypervisorError.self) { try await driver.machine(nobody) }))
-        #expect(isUnknown(await #expect(throws: HypervisorError.self) { try await driver.description(of: nobody) }))
-        await #expect(throws: HypervisorError.self) { try await driver.machine("not a UUID") }
-    }
-
-    @Test func destroyingAnUnknownVMIsFine() async throws {
-        try await driver.destroy(nobody)
-    }
-
-    @Test func aDaemonThatIsNotThereIsUnavailableAndSaysWhatToDo() async throws {
+    @Test func anAbsentDaemonIsExplained() async throws {
         let absent = LibvirtDriver(
             uri: "qemu+unix:///system?socket=/nonexistent/libvirt-sock", logger: Logger(label: "test"))
         let error = await #expect(throws: HypervisorError.self) { try await absent.machines() }
@@ -44,19 +35,5 @@ import Testing
         }
         #expect(text.contains("/nonexistent/libvirt-sock"))
         #expect(text.contains("systemctl"))
-    }
-
-    @Test func loadingADescriptionThatDoesNotFitIsRefused() async throws {
-        for description in [
-            "", "<domain/>", "<domain><uuid>00000000-0000-0000-0000-00000000beef</uuid></domain>",
-            "<!DOCTYPE d []><domain><uuid>\(nobody)</uuid></domain>",
-        ] {
-            let request = LoadRequest(
-                uuid: nobody, name: "vm", image: "/nonexistent", description: description, disks: [:])
-            let error = await #expect(throws: HypervisorError.self) { try await driver.load(request) }
-            if case .cannotLoad = error { continue }
-            Issue.record("\(description): \(String(describing: error))")
-        }
-        #expect(try await driver.machines().count == 1)
     }
 }

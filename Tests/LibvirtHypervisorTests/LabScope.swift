@@ -1,5 +1,6 @@
 import DesktopLab
 import Foundation
+import HypervisorConformance
 import Testing
 
 /// One lab with one desktop and one guest for a whole suite.
@@ -15,7 +16,7 @@ struct LabScope: SuiteTrait, TestScoping {
         let lab = try await Lab.up(
             LabConfiguration(
                 desktops: 1, machines: 1, directory: "/tmp/hf-virt-\(UUID().uuidString.prefix(8))",
-                startsProducts: false, rooms: LabRooms()))
+                guestOptions: ["hf.report=50", "hf.disk=20"], startsProducts: false, rooms: LabRooms()))
         let result: Result<Void, any Error>
         do {
             result = .success(try await Self.$lab.withValue(lab) { try await function() })
@@ -23,6 +24,7 @@ struct LabScope: SuiteTrait, TestScoping {
             result = .failure(error)
         }
         try await lab.down()
+        print(ConformanceTable.shared.text)
         try result.get()
     }
 }

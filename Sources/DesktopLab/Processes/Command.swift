@@ -17,12 +17,12 @@ package struct CommandResult: Hashable, Sendable {
 }
 
 /// Runs commands by argument arrays and collects what they say.
-enum Command {
+package enum Command {
     /// Bytes of output that are kept; a command that says more has failed.
     private static let outputLimit = 16 * 1024 * 1024
 
     /// - Parameter command: the program, looked up in PATH unless it is a path, and its arguments.
-    static func run(
+    package static func run(
         _ command: [String], environment: [String: String] = [:], input: String = ""
     ) async throws -> CommandResult {
         // A name is looked up in PATH; `env` also takes a path.
@@ -42,7 +42,7 @@ enum Command {
 
     /// Runs a command that must succeed, and returns its standard output.
     @discardableResult
-    static func require(
+    package static func require(
         _ command: [String], environment: [String: String] = [:], input: String = ""
     ) async throws -> String {
         let result = try await run(command, environment: environment, input: input)

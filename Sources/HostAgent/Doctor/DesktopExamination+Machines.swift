@@ -103,6 +103,7 @@ extension DesktopExamination {
             let cut = try await hypervisor.prepareCut(
                 of: machine.uuid, workspace: configuration.workspace, sink: Nowhere())
             await cut.abandon()
+            await cut.settled()
             return .success(cut.method)
         } catch {
             return .failure(error)

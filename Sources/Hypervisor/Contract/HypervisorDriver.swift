@@ -68,97 +68,6 @@ package struct VirtualMachine: Hashable, Sendable {
     }
 }
 
-/// The closed list of what a driver can fail with.
-package enum HypervisorError: Error, Sendable, Hashable {
-    /// No VM with that UUID.
-    case unknownMachine(String)
-    case notRunning(String, state: String)
-    /// The daemon cannot be reached.
-    case unavailable(String)
-    case noRights(String)
-    /// The VM has something that keeps it from being snapshotted: a device, a disk format, …
-    case unsupported(String)
-    case noSpace(String)
-    /// The image or the description does not fit this host, or is damaged.
-    case cannotLoad(String)
-    /// The operation failed; the VM runs, or its process is gone.
-    case failed(String)
-}
-
-/// How a driver takes the image.
-package enum CutMethod: Sendable, Hashable, CustomStringConvertible {
-    /// The guest runs again at once; the image is of the moment of the cut and follows behind.
-    case background
-    /// The guest stays paused until its image is saved, for the stated reason.
-    case paused(reason: String)
-
-    package var description: String {
-        switch self {
-        case .background: "background"
-        case .paused(let reason): "paused: \(reason)"
-        }
-    }
-}
-
-package struct CutTimes: Sendable, Hashable {
-    /// Wall clock of this host, nanoseconds since 1970.
-    package var startedAt: UInt64
-    package var endedAt: UInt64
-    /// Nanoseconds for which the guest did not run.
-    package var pause: UInt64
-
-    package init(startedAt: UInt64, endedAt: UInt64, pause: UInt64) {
-        self.startedAt = startedAt
-        self.endedAt = endedAt
-        self.pause = pause
-    }
-}
-
-/// Where a driver puts a stream of bytes, in order. Called on one thread at a time; may block; throws to give up.
-package protocol ByteSink: AnyObject, Sendable {
-    func write(_ bytes: UnsafeRawBufferPointer) throws
-}
-
-/// A disk as it stood at the cut: immutable until `finish` or `abandon`.
-package struct FrozenDisk: Sendable, Hashable {
-    package var target: String
-    /// The topmost file of the frozen chain.
-    package var path: String
-    package var format: String
-
-    package init(target: String, path: String, format: String) {
-        self.target = target
-        self.path = path
-        self.format = format
-    }
-}
-
-/// One cut of one VM, from its preparation to its end. Exactly one of `finish` and `abandon` ends it; both may be
-/// called in any state and any number of times, and after either the VM runs, unless its process is gone.
-package protocol PreparedCut: Sendable {
-    var method: CutMethod { get }
-
-    /// Freezes CPU, memory, devices and disks at one instant, calls `whileFrozen` while nothing of the guest runs,
-    /// and lets the guest run again as early as the method allows.
-    ///
-    /// When it throws (also when `whileFrozen` throws), the guest runs.
-    func perform(whileFrozen: @escaping @Sendable () throws -> Void) async throws(HypervisorError) -> CutTimes
-
-    /// Waits until the whole image has been written into the sink that was given at preparation. Called once the
-    /// gates are open: until then the image leaves the processor to the cuts of others, from here on it moves at full
-    /// speed.
-    func imageComplete() async throws(HypervisorError)
-
-    /// The disks as they stood at the cut. Empty before `perform`.
-    var frozenDisks: [FrozenDisk] { get }
-
-    /// The image and the disks are stored: gives the VM its own disks back, with what was written meanwhile.
-    func finish() async
-
-    /// Gives the epoch up: cancels the image and gives the VM its own disks back, with what was written meanwhile.
-    func abandon() async
-}
-
 package struct LoadRequest: Sendable, Hashable {
     package var uuid: String
     package var name: String
@@ -168,6 +77,8 @@ package struct LoadRequest: Sendable, Hashable {
     package var description: String
     /// Target name of each disk and the file, on this host, that it shall write.
     package var disks: [String: String]
+    /// Name of each further file of the cut (see `FrozenFile`) and its copy on this host, which is only read.
+    package var files: [String: String] = [:]
 
     package init(uuid: String, name: String, image: String, description: String, disks: [String: String]) {
         self.uuid = uuid
@@ -178,7 +89,18 @@ package struct LoadRequest: Sendable, Hashable {
     }
 }
 
-/// What every hypervisor must do for the protocol. Calls may come from any task; calls for one VM come one at a time.
+/// What every hypervisor must do for the protocol.
+///
+/// Calls may come from any task. Calls that change one VM come one at a time, except that the ends of a cut may come
+/// while it is made; calls for different VMs, and those that only look, come at any time.
+///
+/// **Whatever fails, the guest runs.** A call that throws leaves the VM running if it ran before, on its own disks or on
+/// the way back to them, and with nothing of the call in the hypervisor, in the workspace or among the processes. What
+/// cannot be put right at once, since the hypervisor is out of reach or the agent was killed, stands in a journal in the
+/// workspace, and `recover` or the next `prepareCut` of the VM puts it right.
+///
+/// **Errors.** See `HypervisorError` for which pass by themselves. An answer that is lost on its way counts as a failure,
+/// so every call here may be repeated: a second one finds done what the first did.
 package protocol HypervisorDriver: Sendable {
     /// Short name, as in `libvirt`.
     var name: String { get }
@@ -187,42 +109,59 @@ package protocol HypervisorDriver: Sendable {
     /// whether its hypervisor can be reached.
     var parts: [any HypervisorDriver] { get }
 
-    /// Every VM that this host's owner lets us see, running or not.
+    /// What it can do with the VMs of this host at all.
+    var capabilities: DriverCapabilities { get }
+
+    /// Every VM that this host's owner lets us see, running or not. A whole list or an error, never half a list; a VM that
+    /// starts, stops or is removed meanwhile is in it or not.
     func machines() async throws(HypervisorError) -> [VirtualMachine]
 
+    /// The same of one, also while it is cut. Throws `unknownMachine` for one that is not there.
     func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine
 
-    /// The description from which `load` can make the VM again.
+    /// The description from which `load` can make the VM again; which files it then writes is said there.
     func description(of uuid: String) async throws(HypervisorError) -> String
 
     /// Everything slow that comes before a cut: overlays in `workspace` (a folder of this host), the connection for
-    /// the image, capabilities. Nothing of the guest is touched. `sink` receives the image from `perform` on.
+    /// the image, capabilities. Nothing of the guest is touched, and it does not notice. `sink` receives the image from
+    /// `perform` on; a header of the driver's own may come before.
+    ///
+    /// First of all it puts right what an earlier cut of this VM has left. Throws `notRunning` for a VM that is paused or
+    /// off, which stays so, and `unsupported` for one with something that no image holds, by its name.
     func prepareCut(of uuid: String, workspace: String, sink: any ByteSink) async throws(HypervisorError)
         -> any PreparedCut
 
-    /// Loads the VM from an image, paused, its taps on their bridges. On failure nothing of it is left.
+    /// Loads the VM from an image, paused, its taps on their bridges, writing the files of the request. All or nothing: on
+    /// failure nothing of it is left, neither a process nor a definition that was not there before.
+    ///
+    /// Throws `cannotLoad` for an image or a description that is damaged, cut off, of another VM or not for this host, and
+    /// for a VM that runs here already, which is not touched.
     func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine
 
-    /// Lets a paused VM run. Does nothing to one that runs.
+    /// Lets a paused VM run. Does nothing to one that runs. Throws `notRunning` for one that is off.
     func resume(_ uuid: String) async throws(HypervisorError)
 
     /// Lets a VM run that its hypervisor has stopped because it could not write to its disk, as when the file system of
     /// the disk is full. Does nothing to any other, nor to one that is off or unknown.
     func endWriteError(_ uuid: String) async throws(HypervisorError)
 
-    /// Makes a VM that was loaded one that its hypervisor knows also when it is off, with the disks it has now.
+    /// Makes a VM that was loaded one that its hypervisor knows also when it is off, with the disks it has now. May be
+    /// repeated, also for a VM that was known all along.
     func keep(_ uuid: String) async throws(HypervisorError)
 
     /// Ends the VM's process at once, as by pulling the plug. Does nothing to one that is off or unknown.
     func destroy(_ uuid: String) async throws(HypervisorError)
 
-    /// Makes the network learn where the VM's hardware addresses are now.
+    /// Makes the network learn where the VM's hardware addresses are now. May be repeated.
     func announce(_ uuid: String) async throws(HypervisorError)
 
-    /// Puts right what an agent that died left behind in `workspace`: paused guests run, overlays are merged.
+    /// Puts right what an agent that died left behind in `workspace`: paused guests run, overlays are merged. May be
+    /// repeated at any time at which no cut is under way. One VM that cannot be put right does not keep the others from it;
+    /// the first such error is thrown in the end.
     func recover(workspace: String) async throws(HypervisorError)
 }
 
 extension HypervisorDriver {
     package var parts: [any HypervisorDriver] { [self] }
+    package var capabilities: DriverCapabilities { .complete }
 }

@@ -3,8 +3,9 @@ import Glibc
 /// Records written to the disk in step with memory, in a thread of its own so that a slow disk does not silence the
 /// network.
 ///
-/// Record n goes to slot n % slots. Before it is written, the records around it are read back: those just written must
-/// be there (else the disk is older than memory), and those to be overwritten next must not be (else it is younger).
+/// Record n goes to slot n % slots, of each disk in turn: first of `vda`, then of `vdb` if there is one. Before it is
+/// written, the records around it are read back: those just written must be there (else the disk is older than memory),
+/// and those to be overwritten next must not be (else it is younger).
 final class DiskJournal {
     struct Status {
         var sequence: UInt64 = 0
@@ -62,19 +63,27 @@ final class DiskJournal {
     private func run() {
         // Behind the network: on Linux this is of the thread alone.
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
-        let disk = open("/dev/vda", O_RDWR | DiskJournal.directAccess)
-        guard disk >= 0 else { return publish { $0.failure = errno } }
-        for offset in stride(from: 0, to: DiskJournal.slot * Int(DiskJournal.slots), by: 65_536) {
-            guard pwrite(disk, record, 65_536, off_t(offset)) == 65_536 else {
-                return publish { $0.failure = errno }
+        let first = open("/dev/vda", O_RDWR | DiskJournal.directAccess)
+        guard first >= 0 else { return publish { $0.failure = errno } }
+        let second = open("/dev/vdb", O_RDWR | DiskJournal.directAccess)
+        let disks = second >= 0 ? [first, second] : [first]
+        for disk in disks {
+            for offset in stride(from: 0, to: DiskJournal.slot * Int(DiskJournal.slots), by: 65_536) {
+                guard pwrite(disk, record, 65_536, off_t(offset)) == 65_536 else {
+                    return publish { $0.failure = errno }
+                }
             }
         }
         var sequence: UInt64 = 0
         var due = monotonicNow()
         while true {
             sequence += 1
-            guard let wrong = wrongRecords(disk, before: sequence), write(disk, sequence) else {
-                return publish { $0.failure = errno }
+            var wrong: UInt64 = 0
+            for disk in disks {
+                guard let found = wrongRecords(disk, before: sequence), write(disk, sequence) else {
+                    return publish { $0.failure = errno }
+                }
+                wrong += found
             }
             publish {
                 $0.sequence = sequence
