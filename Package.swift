@@ -122,7 +122,10 @@ let package = Package(
         .executableTarget(name: "holdfast", dependencies: ["HoldfastCommands"], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-agent",
-            dependencies: ["HostAgent", "SnapshotProtocol", argumentParser, logging, serviceLifecycle, unixSignals],
+            dependencies: [
+                "HoldfastCommands", "HostAgent", "SnapshotProtocol", argumentParser, logging, serviceLifecycle,
+                unixSignals,
+            ],
             path: "agents/host-agent", exclude: ["packaging"], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),
