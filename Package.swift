@@ -37,6 +37,7 @@ let package = Package(
         .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
         .executable(name: "holdfast-manager", targets: ["holdfast-manager"]),
         .executable(name: "holdfast-simulate", targets: ["holdfast-simulate"]),
+        .executable(name: "VBoxManage-standin", targets: ["VBoxManage-standin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -76,6 +77,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
+        .target(
+            name: "VirtualBoxHypervisor", dependencies: ["Hypervisor", locks, logging, subprocess],
+            exclude: ["VirtualBox.md"], swiftSettings: strict),
         .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
         .target(
             name: "WireProtocol",
@@ -136,6 +140,11 @@ let package = Package(
         .executableTarget(
             name: "holdfast-simulate", dependencies: ["SimulatedCluster", argumentParser], swiftSettings: strict),
 
+        // Not VirtualBox: what stands in for it where it cannot be installed.
+        .executableTarget(
+            name: "VBoxManage-standin", dependencies: ["Hypervisor"], path: "Sources/vboxmanage-standin",
+            swiftSettings: strict),
+
         // Tests. Those of the gate, the laboratory and the integration need root and say so.
         .testTarget(
             name: "SnapshotProtocolTests", dependencies: ["SnapshotProtocol"], exclude: ["Traces"],
@@ -172,6 +181,13 @@ let package = Package(
             name: "LibvirtHypervisorTests",
             dependencies: [
                 "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VirtualBoxHypervisorTests",
+            dependencies: [
+                "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin", locks,
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(
