@@ -40,6 +40,7 @@ struct GuestWaking {
                 if !runs {
                     try domain.monitor(#"{"execute":"cont"}"#)
                 } else if try Self.isSettled(domain) {
+                    try Self.awaitAgreement(on: domain)
                     return true
                 }
             } catch {
@@ -66,6 +67,17 @@ struct GuestWaking {
         guard try Self.hasIOError(domain) else { return }
         logger.notice("resuming a VM that could not write", metadata: ["vm": "\(uuid)"])
         try domain.monitor(#"{"execute":"cont"}"#)
+        try Self.awaitAgreement(on: domain)
+    }
+
+    /// libvirt hears that a guest runs a moment after QEMU says so, and until then would call it paused to whoever asks.
+    private static func awaitAgreement(on domain: borrowing LibvirtDomain) throws(HypervisorError) {
+        for _ in 0..<200 {
+            let state = MonitorAnswer.runState(in: try domain.monitor(#"{"execute":"query-status"}"#))
+            let agrees = try domain.state() == .running
+            if state != "running" || agrees { return }
+            usleep(5_000)
+        }
     }
 
     static func hasIOError(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> Bool {
