@@ -14,8 +14,9 @@ struct GuestWaking {
     /// How long the image of a guest that runs again may take to end.
     private static let settling: UInt64 = 60_000_000_000
 
-    /// Sees to it that the guest runs, and that no image of it is being written. Blocks until then or until its
-    /// process is gone; a daemon that stays away ends the wait, and then the journal's recovery comes back to it.
+    /// Sees to it that the guest runs, unless it cannot write, and that no image of it is being written. Blocks until then
+    /// or until its process is gone; a daemon that stays away ends the wait, and then the journal's recovery comes back
+    /// to it.
     ///
     /// - Parameter cancels: whether an image that is being written is cancelled. Never for a background image, whose
     ///   cancellation can hang QEMU (see `ImageStream`): its reader throws the rest away instead.
@@ -33,11 +34,13 @@ struct GuestWaking {
                     try domain.monitor(#"{"execute":"migrate_cancel"}"#)
                     cancelled = true
                 }
-                let answer = try domain.monitor(#"{"execute":"query-status"}"#)
-                runs = MonitorAnswer.runState(in: answer) == "running"
+                let state = MonitorAnswer.runState(in: try domain.monitor(#"{"execute":"query-status"}"#))
+                // One that cannot write would only stop again: it waits until it has its own disks back.
+                runs = state == "running" || state == "io-error"
                 if !runs {
                     try domain.monitor(#"{"execute":"cont"}"#)
                 } else if try Self.isSettled(domain) {
+                    try Self.awaitAgreement(on: domain)
                     return true
                 }
             } catch {
@@ -64,6 +67,17 @@ struct GuestWaking {
         guard try Self.hasIOError(domain) else { return }
         logger.notice("resuming a VM that could not write", metadata: ["vm": "\(uuid)"])
         try domain.monitor(#"{"execute":"cont"}"#)
+        try Self.awaitAgreement(on: domain)
+    }
+
+    /// libvirt hears that a guest runs a moment after QEMU says so, and until then would call it paused to whoever asks.
+    private static func awaitAgreement(on domain: borrowing LibvirtDomain) throws(HypervisorError) {
+        for _ in 0..<200 {
+            let state = MonitorAnswer.runState(in: try domain.monitor(#"{"execute":"query-status"}"#))
+            let agrees = try domain.state() == .running
+            if state != "running" || agrees { return }
+            usleep(5_000)
+        }
     }
 
     static func hasIOError(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> Bool {
