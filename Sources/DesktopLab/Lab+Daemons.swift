@@ -16,6 +16,17 @@ extension Lab {
         try await restart(ProductDaemons.managerRole) { try await $0.runManager(record: $1) }
     }
 
+    /// Kills a desktop's libvirtd; its guests run on.
+    package func killLibvirt(desktop: Int) async throws { try await killDaemon(daemon(desktop).role) }
+
+    /// Returns when libvirt answers.
+    package func restartLibvirt(desktop: Int) async throws {
+        let libvirt = daemon(desktop)
+        guard try daemon(libvirt.role) == nil else { return }
+        let lab = self
+        try await libvirt.answers(try await libvirt.launch { try lab.replace($0) })
+    }
+
     private func agentRole(_ desktop: Int) -> String {
         ProductDaemons.agentRole(topology.hostName(ofDesktop: desktop))
     }

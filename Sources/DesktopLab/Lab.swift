@@ -200,6 +200,16 @@ package struct Lab: Sendable {
         try await guests(of: name, on: machine(name).desktop).start(name)
     }
 
+    /// What epochs have left in the workspace of a desktop, once their disks had the time to be merged.
+    package func overlaysOfEpochs(on desktop: Int, patience: Duration = .seconds(20)) async throws -> [String] {
+        let end = ContinuousClock.now + patience
+        while true {
+            let left = try FileManager.default.contentsOfDirectory(atPath: folders.workspace(desktop))
+            if left.isEmpty || ContinuousClock.now > end { return left }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
     // MARK: - Witnesses
 
     /// Where each machine's console log ends now, by name: from there on is what happens next.

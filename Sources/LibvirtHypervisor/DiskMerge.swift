@@ -38,6 +38,7 @@ struct DiskMerge {
         }
         for overlay in off { try await mergeOffline(overlay, uuid: journal.uuid) }
         for overlay in journal.overlays { unlink(overlay.overlay) }
+        for copy in journal.copies ?? [] { unlink(copy) }
         journal.remove(from: workspace)
     }
 

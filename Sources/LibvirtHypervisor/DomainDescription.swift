@@ -110,6 +110,27 @@ struct DomainDescription {
         }
     }
 
+    /// The file of the firmware's variables, if the VM has one.
+    var variables: String? {
+        let path = elements("/domain/os/nvram").first.flatMap { nvram in
+            elements("source", in: nvram).isEmpty ? nvram.stringValue : attribute("file", of: "source", in: nvram)
+        }
+        return path?.hasPrefix("/") == true ? path : nil
+    }
+
+    /// Has the firmware keep its variables in another file, which is there.
+    func replaceVariables(_ path: String) throws(HypervisorError) {
+        guard let nvram = elements("/domain/os/nvram").first, variables != nil else {
+            throw .cannotLoad("The stored description has no firmware variables, but the snapshot has some.")
+        }
+        if let source = elements("source", in: nvram).first {
+            source.removeAttribute(forName: "file")
+            source.addAttribute(Self.attribute("file", path))
+        } else {
+            nvram.stringValue = path
+        }
+    }
+
     var uuid: String? { elements("/domain/uuid").first?.stringValue?.lowercased() }
 
     var emulator: String? { elements("/domain/devices/emulator").first?.stringValue }
@@ -157,6 +178,9 @@ struct DomainDescription {
         }
         for disk in elements("/domain/devices/disk") where has("mirror", disk) {
             found.append("a copy or merge of disk \(attribute("dev", of: "target", in: disk) ?? "?") under way")
+        }
+        if !elements("/domain/os/nvram").isEmpty, variables == nil {
+            found.append("firmware variables outside of files")
         }
         if elements("/domain/devices/tpm/backend").contains(where: { isOf("type", "passthrough", element: $0) }) {
             found.append("the host's TPM")

@@ -16,10 +16,13 @@ final class LibvirtCut: PreparedCut {
 
         var phase = Phase.prepared
         var frozenDisks: [FrozenDisk] = []
+        var frozenFiles: [FrozenFile] = []
         /// Whether the guest was seen to stand still because its overlay could not grow.
         var cannotWrite = false
         /// What ends the cut; both ends share it, and whoever comes second waits for the first.
         var ending: Task<Void, Never>?
+        /// What gives the VM its own disks back, after the ending.
+        var merge: Task<Void, Never>?
         /// The ending, while it waits for a cut that is just being made.
         var waiter: CheckedContinuation<Void, Never>?
     }
@@ -32,26 +35,37 @@ final class LibvirtCut: PreparedCut {
     private let workspace: String
     private let connection: LibvirtConnection
     private let journal: CutJournal
+    /// The file of the firmware's variables, and where it is copied at the cut.
+    private let firmware: (original: String, copy: String)?
     private let otherDisks: [String]
     private let stream: ImageStream
+    private let merges: PendingMerges
     private let logger: Logger
     private let state = NIOLockedValueBox(State())
 
     init(
         uuid: String, method: CutMethod, workspace: String, connection: LibvirtConnection, journal: CutJournal,
-        otherDisks: [String], stream: ImageStream, logger: Logger
+        variables: (original: String, copy: String)?, otherDisks: [String], stream: ImageStream, merges: PendingMerges,
+        logger: Logger
     ) {
         self.uuid = uuid
         self.method = method
         self.workspace = workspace
         self.connection = connection
         self.journal = journal
+        firmware = variables
         self.otherDisks = otherDisks
         self.stream = stream
+        self.merges = merges
         self.logger = logger
     }
 
     var frozenDisks: [FrozenDisk] { state.withLockedValue(\.frozenDisks) }
+
+    var frozenFiles: [FrozenFile] { state.withLockedValue(\.frozenFiles) }
+
+    /// What the firmware's variables are called in a snapshot.
+    static let variables = "nvram"
 
     // MARK: The cut
 
@@ -105,6 +119,7 @@ final class LibvirtCut: PreparedCut {
             try domain.monitor(#"{"execute":"stop"}"#)
             try throwIfGivenUp()
             try divertDisks(of: domain)
+            try copyVariables(of: domain)
             do {
                 try whileFrozen()
             } catch {
@@ -113,7 +128,7 @@ final class LibvirtCut: PreparedCut {
             try throwIfGivenUp()
             try domain.monitor(#"{"execute":"migrate","arguments":{"uri":"fd:\#(Self.descriptorName)"}}"#)
             switch method {
-            case .background: try awaitRunning(domain)
+            case .background: try awaitRunning(domain, events)
             case .paused:
                 stream.fullSpeed()
                 try awaitImage(of: domain)
@@ -150,10 +165,7 @@ final class LibvirtCut: PreparedCut {
             | VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue
         guard let snapshot = virDomainSnapshotCreateXML(domain.pointer, xml, flags) else {
             let failure = LibvirtFailure.last()
-            let hint =
-                failure.message.contains("Permission denied")
-                ? " AppArmor or file permissions may deny the overlay folder to QEMU: look into the kernel's log." : ""
-            throw .failed("Could not divert the disks of \(domain.name): \(failure.message).\(hint)")
+            throw .failed("Could not divert the disks of \(domain.name): \(failure.explained(of: uuid))")
         }
         virDomainSnapshotFree(snapshot)
         let frozen = journal.overlays.map {
@@ -162,20 +174,42 @@ final class LibvirtCut: PreparedCut {
         state.withLockedValue { $0.frozenDisks = frozen }
     }
 
+    /// Half a MiB that QEMU writes as the guest does, and has flushed when the guest stands still.
+    private func copyVariables(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
+        guard let firmware else { return }
+        do {
+            try FileCopy.copy(firmware.original, to: firmware.copy)
+        } catch {
+            throw .failed("The firmware variables of \(domain.name) could not be copied: \(error).")
+        }
+        state.withLockedValue { $0.frozenFiles = [FrozenFile(name: Self.variables, path: firmware.copy)] }
+    }
+
     /// QEMU lets the guest run by itself once the capture has begun; waits for that.
-    private func awaitRunning(_ domain: borrowing LibvirtDomain) throws(HypervisorError) {
+    private func awaitRunning(
+        _ domain: borrowing LibvirtDomain, _ events: MonitorEvents
+    ) throws(HypervisorError) {
         for attempt in 0..<1_000 {
             try throwIfGivenUp()
+            // The event asks nothing of QEMU, which has enough to do just now; whoever lost it asks.
+            if events.waitUntilResumed(milliseconds: Self.eventPatience) { return }
             let answer = try domain.monitor(#"{"execute":"query-status"}"#)
             if MonitorAnswer.runState(in: answer) == "running" { return }
-            let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
+            let image = try domain.monitor(#"{"execute":"query-migrate"}"#)
+            let migration = MonitorAnswer.migration(in: image)
             if migration.status == "failed" || migration.status == "cancelled" {
                 throw .failed("QEMU could not start the image of \(domain.name): \(migration.error ?? "no reason").")
+            }
+            // `Quirk.guestStaysPaused`. Not a moment earlier: it would run between the cut of its disks and its image.
+            if migration.status == "active", MonitorAnswer.hasCapturedPages(in: image) {
+                try domain.monitor(#"{"execute":"cont"}"#)
             }
             usleep(attempt < 20 ? 500 : 5_000)
         }
         throw .failed("\(domain.name) did not run again after its image was started; it was resumed by hand.")
     }
+
+    private static let eventPatience = 50
 
     private func awaitImage(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
         while true {
@@ -246,6 +280,12 @@ final class LibvirtCut: PreparedCut {
 
     func abandon() async { await end(givingUp: true) }
 
+    func settled() async {
+        guard let ending = state.withLockedValue(\.ending) else { return }
+        await ending.value
+        await state.withLockedValue(\.merge)?.value
+    }
+
     private func end(givingUp: Bool) async {
         let ending = state.withLockedValue { state in
             // A task of its own: a caller that is cancelled must not end the merge halfway.
@@ -259,19 +299,35 @@ final class LibvirtCut: PreparedCut {
     private func putRight(givingUp: Bool) async {
         if givingUp { stream.cancel() }
         await cutMadeOrFailed()
+        let standsStill = await patiently { () throws(HypervisorError) in try await self.endImage(givingUp: givingUp) }
+        // Without an answer the journal stays: recovery tries again when the agent starts and before the next cut.
+        guard let standsStill else { return }
+        let merge = merges.start(of: uuid) { [self] in
+            await patiently { () throws(HypervisorError) in
+                try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
+                try await connection.run { handle throws(HypervisorError) in try self.waking.endIOError(on: handle) }
+            }
+        }
+        state.withLockedValue { $0.merge = merge }
+        // The merge goes on behind, unless the guest waits for it or there is nothing to merge.
+        if standsStill || frozenDisks.isEmpty { await merge.value }
+    }
+
+    /// Does it until the hypervisor can be reached; nil when it fails otherwise or stays out of reach.
+    @discardableResult
+    private func patiently<Value>(_ body: () async throws(HypervisorError) -> Value) async -> Value? {
         let start = ContinuousClock.now
         while true {
             do throws(HypervisorError) {
-                return try await putRightOnce(givingUp: givingUp)
+                return try await body()
             } catch {
                 // A daemon that is being restarted is back in a moment.
-                if case .unavailable = error, ContinuousClock.now - start < Self.patience {
+                if error.passes, ContinuousClock.now - start < Self.patience {
                     try? await Task.sleep(for: .milliseconds(200))
                     continue
                 }
-                // The journal stays: recovery tries again when the agent starts and before the next cut.
-                logger.error("disks of a VM still diverted", metadata: ["vm": "\(uuid)", "error": "\(error)"])
-                return
+                logger.error("end of a cut not reached", metadata: ["vm": "\(uuid)", "error": "\(error)"])
+                return nil
             }
         }
     }
@@ -279,20 +335,21 @@ final class LibvirtCut: PreparedCut {
     /// How long a hypervisor that is out of reach is waited for.
     private static let patience = Duration.seconds(20)
 
-    private func putRightOnce(givingUp: Bool) async throws(HypervisorError) {
-        let settled = try await connection.run { handle throws(HypervisorError) in
+    /// Lets the guest run, and ends its image. Gives back whether the guest still stands still, as it could not write.
+    private func endImage(givingUp: Bool) async throws(HypervisorError) -> Bool {
+        let (settled, standsStill) = try await connection.run { handle throws(HypervisorError) in
             let settled = givingUp ? self.waking.letRun(cancels: self.method != .background) : true
-            if let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() {
-                Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
+            guard let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() else {
+                return (settled, false)
             }
-            return settled
+            Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
+            return (settled, (try? GuestWaking.hasIOError(domain)) ?? false)
         }
-        try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
-        try await connection.run { handle throws(HypervisorError) in try self.waking.endIOError(on: handle) }
         if settled {
             stream.close()
             await stream.idle()
         }
+        return standsStill
     }
 
     /// Waits while the cut is being made, which ends soon: its own steps see that it was given up. Otherwise the

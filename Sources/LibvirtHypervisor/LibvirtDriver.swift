@@ -12,6 +12,7 @@ package final class LibvirtDriver: HypervisorDriver {
     package let name = "libvirt"
     private let connection: LibvirtConnection
     private let keeper: ImageKeeper?
+    private let merges = PendingMerges()
     private let logger: Logger
 
     /// - Parameters:
@@ -90,7 +91,7 @@ package final class LibvirtDriver: HypervisorDriver {
         virConnectGetVersion(domain.connection.pointer, &version)
         var requirements = description.requirements
         requirements["hypervisor"] = "qemu"
-        requirements["version"] = "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)"
+        requirements["version"] = "\(HypervisorVersion(packed: version))"
         return VirtualMachine(
             uuid: String(decoding: uuid.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased(),
             name: domain.name, state: try domain.state(), memory: description.memory, nics: description.nics,
@@ -103,6 +104,7 @@ package final class LibvirtDriver: HypervisorDriver {
         of uuid: String, workspace: String, sink: any ByteSink
     ) async throws(HypervisorError) -> any PreparedCut {
         // First, since it may change which disks the VM has.
+        await merges.settled(uuid)
         try await recover(workspace: workspace, only: uuid)
         let machine = try await machine(uuid)
         guard machine.state == .running else {
@@ -113,12 +115,17 @@ package final class LibvirtDriver: HypervisorDriver {
         if let why = Self.lackOfMonitor(uri: connection.uri) {
             throw .unsupported("\(machine.name) cannot be cut: \(why). Name a QEMU under `libvirt`, as qemu:///system.")
         }
+        if Quirk.noDescriptorsThroughTheMonitor.applies(to: try await version()) {
+            throw .unsupported("\(machine.name) cannot be cut by this libvirt. It must be 8.2 or later.")
+        }
         let text = try await description(of: uuid)
         let description = try DomainDescription(text)
         if let device = description.blockingDevices.first {
             throw .unsupported("\(machine.name) has \(device), whose state no image holds. Remove it from the VM.")
         }
-        let journal = try Self.journal(for: machine, in: workspace, bandwidth: try await bandwidth(of: uuid))
+        var journal = try Self.journal(for: machine, in: workspace, bandwidth: try await bandwidth(of: uuid))
+        let variables = description.variables.map { (original: $0, copy: "\(workspace)/\(machine.uuid)-nvram.bin") }
+        journal.copies = variables.map { [$0.copy] }
         try journal.write(to: workspace)
         do throws(HypervisorError) {
             for overlay in journal.overlays {
@@ -134,8 +141,9 @@ package final class LibvirtDriver: HypervisorDriver {
             let diverted = Set(journal.overlays.map(\.target))
             return LibvirtCut(
                 uuid: uuid, method: method, workspace: workspace, connection: connection, journal: journal,
-                otherDisks: machine.disks.map(\.target).filter { !diverted.contains($0) }, stream: stream,
-                logger: logger)
+                variables: variables, otherDisks: machine.disks.map(\.target).filter { !diverted.contains($0) },
+                stream: stream,
+                merges: merges, logger: logger)
         } catch {
             for overlay in journal.overlays { unlink(overlay.overlay) }
             journal.remove(from: workspace)
@@ -158,6 +166,17 @@ package final class LibvirtDriver: HypervisorDriver {
                     overlay: "\(workspace)/\(machine.uuid)-\(disk.target).overlay.qcow2"))
         }
         return CutJournal(uuid: machine.uuid, overlays: overlays, bandwidth: bandwidth)
+    }
+
+    /// Of the daemon, which may be another than that of the library here.
+    private func version() async throws(HypervisorError) -> HypervisorVersion {
+        try await connection.run { handle throws(HypervisorError) in
+            var packed: UInt = 0
+            guard virConnectGetLibVersion(handle.pointer, &packed) == 0 else {
+                throw LibvirtFailure.last().error(doing: "read libvirt's version")
+            }
+            return HypervisorVersion(packed: packed)
+        }
     }
 
     private func bandwidth(of uuid: String) async throws(HypervisorError) -> UInt64? {
@@ -195,6 +214,8 @@ package final class LibvirtDriver: HypervisorDriver {
     // MARK: Restore
 
     package func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
+        // Which may give the VM another description, and files that it no longer has.
+        await merges.settled(request.uuid.lowercased())
         try await connection.run { handle throws(HypervisorError) in
             let description: DomainDescription
             do throws(HypervisorError) {
@@ -207,6 +228,13 @@ package final class LibvirtDriver: HypervisorDriver {
                     "The stored description of \(request.name) is of the VM \(description.uuid ?? "without a UUID").")
             }
             try description.replaceDisks(request.disks)
+            for (name, path) in request.files {
+                guard name == LibvirtCut.variables else {
+                    throw .cannotLoad(
+                        "The snapshot of \(request.name) has a file that libvirt has no use for: \(name).")
+                }
+                try description.replaceVariables(path)
+            }
             if let existing = try? LibvirtDomain(uuid: request.uuid, on: handle), try existing.isActive() {
                 throw .cannotLoad("\(request.name) runs here already; stop it before it is loaded from a snapshot.")
             }
@@ -214,7 +242,7 @@ package final class LibvirtDriver: HypervisorDriver {
             let flags = VIR_DOMAIN_SAVE_PAUSED.rawValue
             guard virDomainRestoreFlags(handle.pointer, request.image, description.xml, flags) == 0 else {
                 let failure = LibvirtFailure.last()
-                throw .cannotLoad("libvirt could not load \(request.name): \(failure.message).")
+                throw .cannotLoad("libvirt could not load \(request.name): \(failure.explained(of: request.uuid))")
             }
         }
         do throws(HypervisorError) {
@@ -233,7 +261,17 @@ package final class LibvirtDriver: HypervisorDriver {
             guard try domain.isActive() else {
                 throw .notRunning("\(domain.name) is off and cannot be resumed.", state: state.rawValue)
             }
-            try domain.resume()
+            do throws(HypervisorError) {
+                try domain.resume()
+            } catch {
+                // Somebody else may have let it run or stopped it meanwhile.
+                let now = try domain.state()
+                if now == .running { return }
+                guard try domain.isActive() else {
+                    throw .notRunning("\(domain.name) was stopped and cannot be resumed.", state: now.rawValue)
+                }
+                throw error
+            }
         }
     }
 
@@ -288,6 +326,7 @@ package final class LibvirtDriver: HypervisorDriver {
     // MARK: Recovery
 
     package func recover(workspace: String) async throws(HypervisorError) {
+        await merges.settled()
         try await recover(workspace: workspace, only: nil)
     }
 

@@ -12,6 +12,14 @@ struct LibvirtFailure {
         return LibvirtFailure(code: error.pointee.code, message: message)
     }
 
+    /// The message as a sentence, and what to do when it is QEMU that lacks rights.
+    func explained(of uuid: String) -> String {
+        guard message.contains("Permission denied") else { return "\(message)." }
+        if let denial = AppArmorDenial.latest(of: uuid.lowercased()) { return "\(message). \(denial.advice)" }
+        return "\(message). The user under which QEMU runs (`user` in /etc/libvirt/qemu.conf) must have access to that "
+            + "file and every folder above it; if AppArmor denies it, the kernel's log says so."
+    }
+
     /// The error of the contract that fits. `doing` is the rest of a sentence that starts with "Could not".
     func error(doing what: String) -> HypervisorError {
         let text = "Could not \(what): \(message)."

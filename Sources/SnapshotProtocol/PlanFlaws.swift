@@ -32,6 +32,11 @@ extension RestorePlan {
                 return "\(target.debugDescription) is no name of a disk."
             }
             if Set(targets).count != targets.count { return "The plan names a disk of \(member.name) twice." }
+            let files = member.parts.compactMap(\.fileName)
+            if let file = files.first(where: { !Self.isPlain($0) }) {
+                return "\(file.debugDescription) is no name of a file of a VM."
+            }
+            if Set(files).count != files.count { return "The plan names a file of \(member.name) twice." }
         }
         return nil
     }
@@ -45,9 +50,15 @@ extension RestorePlan {
 
 extension StoredPart {
     private static let diskPrefix = "disk:"
+    private static let filePrefix = "file:"
 
     /// The target's name, when the part is a disk.
     package var diskTarget: String? {
         kind.hasPrefix(Self.diskPrefix) ? String(kind.dropFirst(Self.diskPrefix.count)) : nil
+    }
+
+    /// The name of a further file of the VM, such as `nvram`, when the part is one.
+    package var fileName: String? {
+        kind.hasPrefix(Self.filePrefix) ? String(kind.dropFirst(Self.filePrefix.count)) : nil
     }
 }

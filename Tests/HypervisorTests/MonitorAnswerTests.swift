@@ -23,6 +23,15 @@ import Testing
         #expect(MonitorAnswer.migration(in: #"{"return":{}}"#) == ("none", nil))
     }
 
+    @Test func pages() {
+        func answer(_ ram: String) -> String { #"{"return":{"status":"active",\#(ram)"blocked":false}}"# }
+        #expect(!MonitorAnswer.hasCapturedPages(in: answer("")))
+        #expect(!MonitorAnswer.hasCapturedPages(in: answer(#""ram":{"normal":0,"duplicate":0,"total":9},"#)))
+        #expect(MonitorAnswer.hasCapturedPages(in: answer(#""ram":{"normal":1,"duplicate":0},"#)))
+        #expect(MonitorAnswer.hasCapturedPages(in: answer(#""ram":{"duplicate":7},"#)))
+        #expect(!MonitorAnswer.hasCapturedPages(in: "{}"))
+    }
+
     @Test func blockers() {
         let answer = #"{"return":{"blocked-reasons":["VFIO device doesn't support migration"]},"id":"x"}"#
         #expect(MonitorAnswer.blockers(in: answer) == ["VFIO device doesn't support migration"])

@@ -57,6 +57,10 @@ package struct PauseBenchmark: Sendable {
         guard let machine = lab.machines.first, let desktop = lab.desktops(running: machine.name).first else {
             throw LabError.unknownMachine("vm-1")
         }
+        // One merge at a time for each disk.
+        guard try await lab.overlaysOfEpochs(on: desktop).isEmpty else {
+            throw LabError.timedOut("the merge of the disks on desktop \(desktop)", detail: "")
+        }
         let folder = lab.folders.root
         let image = "\(folder)/stock.mem"
         let overlay = "\(folder)/stock.overlay.qcow2"

@@ -87,6 +87,7 @@ package struct UncoordinatedSnapshot: Sendable {
             throw error
         }
         await cut.finish()
+        await cut.settled()
         let request = LoadRequest(
             uuid: machine.uuid, name: machine.name, image: image, description: description, disks: disks)
         return Item(machine: machine, desktop: desktop, request: request)

@@ -41,7 +41,7 @@ extension FaultExercise {
             if !left.isEmpty { result.shortcomings.append("In the repository's \(room) is left: \(left).") }
         }
         for desktop in lab.desktops {
-            let left = try FileManager.default.contentsOfDirectory(atPath: lab.folders.workspace(desktop.number))
+            let left = try await lab.overlaysOfEpochs(on: desktop.number, patience: Self.mergePatience)
             if !left.isEmpty { result.shortcomings.append("Of an epoch is left on \(desktop.name): \(left).") }
         }
         let condition = await LabCondition.look(at: lab)
@@ -54,4 +54,7 @@ extension FaultExercise {
         }
         return next
     }
+
+    /// Disks are merged behind the epochs.
+    private static let mergePatience = Duration.seconds(20)
 }

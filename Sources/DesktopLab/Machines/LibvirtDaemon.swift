@@ -68,7 +68,11 @@ struct LibvirtDaemon: Sendable {
     func start(record: @Sendable (DaemonProcess) async throws -> Void) async throws {
         try await mountRun()
         try writeFiles()
-        let daemon = try await launch(record: record)
+        try await answers(try await launch(record: record))
+    }
+
+    /// Waits until the daemon answers.
+    func answers(_ daemon: DaemonProcess) async throws {
         let end = ContinuousClock.now + .seconds(40)
         while try await virsh(["version", "--daemon"]).status != 0 {
             guard daemon.isRunning, ContinuousClock.now < end else {

@@ -87,6 +87,10 @@ final class MemberWork: Sendable {
         ]
         try await cut.imageComplete()
         parts.append(try await BlockingWork.run { [image] in try image.finish() })
+        for file in cut.frozenFiles {
+            let bytes = try await BlockingWork.run { Array(try Data(contentsOf: URL(filePath: file.path))) }
+            parts.append(try await small("\(file.name).bin", kind: "file:\(file.name)", bytes))
+        }
         for disk in cut.frozenDisks { parts.append(try await store(disk)) }
         return StoredMember(
             member: member.name, parts: parts, savedAt: WallClock.now(), requirements: machine.requirements)

@@ -195,11 +195,15 @@ package final class RestoreRunner: Sendable {
         let request = try await BlockingWork.run { () throws -> LoadRequest in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var disks: [String: String] = [:]
+            var files: [String: String] = [:]
             for part in member.parts {
-                guard let target = part.diskTarget else { continue }
-                let path = "\(folder)/\(target).qcow2"
-                try repository.copy(part, of: plan.snapshot, to: path)
-                disks[target] = path
+                if let target = part.diskTarget {
+                    disks[target] = "\(folder)/\(target).qcow2"
+                    try repository.copy(part, of: plan.snapshot, to: "\(folder)/\(target).qcow2")
+                } else if let name = part.fileName {
+                    files[name] = "\(folder)/\(name).bin"
+                    try repository.copy(part, of: plan.snapshot, to: "\(folder)/\(name).bin")
+                }
             }
             func path(_ kind: String) throws -> String {
                 guard let part = member.parts.first(where: { $0.kind == kind }) else {
@@ -208,9 +212,11 @@ package final class RestoreRunner: Sendable {
                 return try repository.path(of: part, in: plan.snapshot)
             }
             let description = try String(contentsOfFile: try path("domain"), encoding: .utf8)
-            return LoadRequest(
+            var request = LoadRequest(
                 uuid: member.machine, name: member.name.rawValue, image: try path("memory"), description: description,
                 disks: disks)
+            request.files = files
+            return request
         }
         try Task.checkCancellation()
         let machine = try await hypervisor.load(request)

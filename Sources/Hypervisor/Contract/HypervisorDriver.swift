@@ -77,7 +77,7 @@ package struct LoadRequest: Sendable, Hashable {
     package var description: String
     /// Target name of each disk and the file, on this host, that it shall write.
     package var disks: [String: String]
-    /// Name of each further file of the cut (see `FrozenFile`) and its copy on this host, which is only read.
+    /// Name of each further file of the cut (see `FrozenFile`) and its copy, on this host, that the VM shall write.
     package var files: [String: String] = [:]
 
     package init(uuid: String, name: String, image: String, description: String, disks: [String: String]) {

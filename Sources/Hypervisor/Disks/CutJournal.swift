@@ -21,11 +21,14 @@ package struct CutJournal: Codable, Sendable {
     package var overlays: [Overlay]
     /// QEMU's limit for migrations before we lifted it, in bytes per second.
     package var bandwidth: UInt64?
+    /// Files that the cut has made besides the overlays.
+    package var copies: [String]?
 
-    package init(uuid: String, overlays: [Overlay], bandwidth: UInt64? = nil) {
+    package init(uuid: String, overlays: [Overlay], bandwidth: UInt64? = nil, copies: [String]? = nil) {
         self.uuid = uuid
         self.overlays = overlays
         self.bandwidth = bandwidth
+        self.copies = copies
     }
 
     package static let suffix = ".cut.json"

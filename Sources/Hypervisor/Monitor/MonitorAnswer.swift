@@ -62,6 +62,21 @@ package enum MonitorAnswer {
         (try? JSONDecoder().decode(MigrationEnvelope.self, from: Data(answer.utf8)))?.return.blockers ?? []
     }
 
+    private struct MemoryEnvelope: Decodable {
+        struct Migration: Decodable { var ram: Memory? }
+        struct Memory: Decodable {
+            var normal: Int64?
+            var duplicate: Int64?
+        }
+        var `return`: Migration
+    }
+
+    /// Whether the answer to `query-migrate` tells of pages of memory in the image.
+    package static func hasCapturedPages(in answer: String) -> Bool {
+        let memory = (try? JSONDecoder().decode(MemoryEnvelope.self, from: Data(answer.utf8)))?.return.ram
+        return memory?.normal ?? 0 > 0 || memory?.duplicate ?? 0 > 0
+    }
+
     /// Nanoseconds since 1970. Of the time in an event. QEMU says what it likes, also if a guest has taken it over.
     package static func time(seconds: Int64, micros: UInt32) -> UInt64 {
         let (nanoseconds, overflow) = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
