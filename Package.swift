@@ -85,8 +85,8 @@ let package = Package(
         .target(
             name: "HostAgent",
             dependencies: [
-                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
-                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
+                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor",
+                "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
                 serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
@@ -172,6 +172,10 @@ let package = Package(
             dependencies: [
                 "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QEMUHypervisorTests",
+            dependencies: ["QEMUHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "HostAgentTests",
