@@ -93,7 +93,8 @@ package struct AgentConfiguration: Sendable {
     func check(file: String) throws {
         guard !libvirt.isEmpty || qemu != nil else {
             throw Failure(
-                .usage, "\(file) names no hypervisor. Set `libvirt`, for instance to qemu:///system, or `qemu.sockets`.")
+                .usage, "\(file) names no hypervisor. Set `libvirt`, for instance to qemu:///system, or `qemu.sockets`."
+            )
         }
         for pattern in qemu?.sockets ?? [] where !pattern.hasPrefix("/") {
             throw Failure(.usage, "`qemu.sockets` in \(file) has `\(pattern)`; a pattern must be an absolute path.")
