@@ -11,6 +11,8 @@ SWIFT ?= swift
 ROUNDS ?= 3
 DESKTOPS ?= 3
 VMS ?= 4
+# What runs the guests of the laboratory: qemu, libvirt or mixed.
+HYPERVISOR ?= libvirt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests and laboratory need root: network namespaces, packet queues, libvirtd.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -46,7 +48,7 @@ test: setup
 	$(ROOT) $(SWIFT) test --skip-build --no-parallel --skip IntegrationTests
 	$(MAKE) simulate SCHEDULES=200000 SEED=1
 	$(MAKE) simulate SCHEDULES=50000 SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
+	ROUNDS=$(ROUNDS) HYPERVISOR=$(HYPERVISOR) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
 
 integration: setup
 	$(SWIFT) build --build-tests
@@ -69,16 +71,16 @@ check-protos:
 	Sources/WireProtocol/generate.sh --check
 
 demo: build
-	$(LAB) demo --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
+	$(LAB) demo --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
 
 lab-up: build
-	$(LAB) up --desktops $(DESKTOPS) --vms $(VMS)
+	$(LAB) up --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS)
 
 lab-down:
 	$(LAB) down
 
 bench: build
-	$(LAB) bench --report .build/bench/pause.json
+	$(LAB) bench --hypervisor $(HYPERVISOR) --report .build/bench/pause.json
 
 # What one member whose cut comes late costs the others, in either mode.
 straggler: build

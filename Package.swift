@@ -89,8 +89,8 @@ let package = Package(
         .target(
             name: "HostAgent",
             dependencies: [
-                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
-                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
+                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor",
+                "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
                 serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
@@ -189,6 +189,10 @@ let package = Package(
                 "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin", locks,
                 logging,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QEMUHypervisorTests",
+            dependencies: ["QEMUHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "HostAgentTests",

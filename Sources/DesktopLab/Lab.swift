@@ -90,6 +90,11 @@ package struct Lab: Sendable {
         guests(configuration.hypervisor.kind(ofMachine: try machine(name).index), on: desktop)
     }
 
+    /// Sends a command to the monitor of a machine's QEMU, past the product.
+    package func monitor(_ command: String, of name: String, on desktop: Int) async throws -> String {
+        try await guests(of: name, on: desktop).monitor(command, of: name)
+    }
+
     // MARK: - Commands
 
     package func namespace(of place: Place) -> String {

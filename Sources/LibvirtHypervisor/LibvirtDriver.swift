@@ -90,6 +90,7 @@ package final class LibvirtDriver: HypervisorDriver {
         var version: UInt = 0
         virConnectGetVersion(domain.connection.pointer, &version)
         var requirements = description.requirements
+        requirements["driver"] = "libvirt"
         requirements["hypervisor"] = "qemu"
         requirements["version"] = "\(HypervisorVersion(packed: version))"
         return VirtualMachine(

@@ -99,14 +99,16 @@ package final class QEMUDriver: HypervisorDriver {
             uuid: description.uuid, name: description.name, state: .off, memory: description.memory, nics: [],
             disks: description.disks.map {
                 VirtualMachine.Disk(target: $0.target, path: $0.path, format: $0.format, readOnly: $0.readOnly)
-            }, requirements: description.requirements)
+            }, requirements: description.requirements, driver: name)
     }
 
     private func look(at path: String) throws(HypervisorError) -> VirtualMachine {
         // While a cut is made its monitor is its own.
         let cut = cuts.withLockedValue { $0.values.first { $0.path == path }?.machineWhileCut }
         if let cut { return cut }
-        let guest = try RunningGuest(try monitors.open(path), path: path)
+        let guest = try monitors.use(path) { (monitor) throws(HypervisorError) in
+            try RunningGuest(monitor, path: path)
+        }
         places.withLockedValue { $0[guest.uuid] = path }
         return guest.machine
     }
@@ -120,7 +122,7 @@ package final class QEMUDriver: HypervisorDriver {
         guard let uuid = line.uuid else { return nil }
         return VirtualMachine(
             uuid: uuid, name: line.name ?? uuid, state: .other, memory: 0, nics: [], disks: [],
-            requirements: ["driver": name, "hypervisor": "qemu"])
+            requirements: ["driver": name, "hypervisor": "qemu"], driver: name)
     }
 
     /// The VM if it has a process. Blocks.
@@ -141,15 +143,19 @@ package final class QEMUDriver: HypervisorDriver {
 
     /// The monitor of the VM if it has a process. Blocks.
     func monitor(_ uuid: String) throws(HypervisorError) -> (MonitorSocket, String)? {
-        if let cut = cuts.withLockedValue({ $0[uuid] }), !cut.monitor.isClosed { return (cut.monitor, cut.path) }
+        if let cut = cuts.withLockedValue({ $0[uuid] }), let monitor = cut.monitor, !monitor.isClosed {
+            return (monitor, cut.path)
+        }
         let last = places.withLockedValue { $0[uuid] }
         var hidden: HypervisorError?
         for path in [last].compactMap({ $0 }) + folder.sockets.filter({ $0 != last }) {
             do throws(HypervisorError) {
-                let monitor = try monitors.open(path)
-                guard try RunningGuest.uuid(monitor) == uuid else { continue }
+                let found = try monitors.use(path) { (monitor) throws(HypervisorError) in
+                    try RunningGuest.uuid(monitor) == uuid ? monitor : nil
+                }
+                guard let found else { continue }
                 places.withLockedValue { $0[uuid] = path }
-                return (monitor, path)
+                return (found, path)
             } catch {
                 switch error {
                 case .notRunning, .unknownMachine: continue

@@ -30,15 +30,18 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: "Folder of holdfast, holdfast-agent and holdfast-manager; the one of this program by default.")
     var executables: String?
 
+    @OptionGroup var guests: LabGuestOptions
+
     @OptionGroup var folder: LabFolderOptions
 
     func run() async throws {
         let start = ContinuousClock.now
         let lab = try await Lab.up(
-            LabConfiguration(
-                desktops: desktops, machines: vms, memory: memory, directory: folder.path, rate: rate,
-                mixesFamilies: mixesFamilies, guestOptions: guestOptions, startsProducts: agents,
-                executables: executables)
+            guests.apply(
+                to: LabConfiguration(
+                    desktops: desktops, machines: vms, memory: memory, directory: folder.path, rate: rate,
+                    mixesFamilies: mixesFamilies, guestOptions: guestOptions, startsProducts: agents,
+                    executables: executables))
         ) { step in
             FileHandle.standardError.write(Data("\(step)\n".utf8))
         }

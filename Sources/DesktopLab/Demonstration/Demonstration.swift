@@ -36,7 +36,8 @@ package struct Demonstration: Sendable {
         uncoordinated.remove()
 
         return DemonstrationReport(
-            members: lab.machines.count, desktops: lab.desktops.count, sealed: snapshot.sealed,
+            hypervisor: lab.configuration.hypervisor.rawValue, members: lab.machines.count,
+            desktops: lab.desktops.count, sealed: snapshot.sealed,
             pauses: snapshot.members.map(\.pauseMilliseconds), holds: snapshot.members.map(\.holdMilliseconds),
             skew: snapshot.skewMilliseconds,
             segments: .init(
@@ -57,7 +58,7 @@ package struct Demonstration: Sendable {
             values.map { String(format: "%.1f", $0) }.joined(separator: ", ")
         }
         let rows: [(String, String)] = [
-            ("guests on desktops", "\(report.members) on \(report.desktops)"),
+            ("guests on desktops", "\(report.members) on \(report.desktops)"), ("hypervisor", report.hypervisor),
             ("snapshot", report.sealed ? "sealed" : "NOT sealed"),
             ("pause of each guest", "\(list(report.pauses)) ms"),
             ("arm to release", "\(list(report.holds)) ms"),

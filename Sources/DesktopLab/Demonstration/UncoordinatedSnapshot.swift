@@ -89,7 +89,8 @@ package struct UncoordinatedSnapshot: Sendable {
         await cut.finish()
         await cut.settled()
         let request = LoadRequest(
-            uuid: machine.uuid, name: machine.name, image: image, description: description, disks: disks)
+            uuid: machine.uuid, name: machine.name, image: image, description: description, disks: disks,
+            driver: driver.name)
         return Item(machine: machine, desktop: desktop, request: request)
     }
 

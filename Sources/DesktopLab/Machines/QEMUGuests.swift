@@ -64,11 +64,14 @@ struct QEMUGuests: LabGuests {
             throw LabError.unknownMachine(name)
         }
         let words = try JSONDecoder().decode([String].self, from: data)
+        // Of one that was killed.
+        let files = ["pid", "qmp", "monitor"].map { "\(folder)/\(name).\($0)" }
+        for file in files { unlink(file) }
         let log = folders.log("qemu-\(name)")
         let process = try DaemonProcess.start(
             ["ip", "netns", "exec", namespace] + words, role: "QEMU of \(name)", log: log)
         let end = ContinuousClock.now + .seconds(20)
-        while !FileManager.default.fileExists(atPath: "\(folder)/\(name).pid") {
+        while !files.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) || emulator(of: name) == nil {
             guard process.isRunning, ContinuousClock.now < end else {
                 throw LabError.timedOut("the start of \(name)", detail: LabFolders.tail(of: log))
             }
@@ -113,13 +116,13 @@ struct QEMUGuests: LabGuests {
         }
     }
 
-    func suspend(_ name: String) async throws { try await command("stop", name) }
+    func suspend(_ name: String) async throws { _ = try await monitor(MonitorCommand.text("stop"), of: name) }
 
-    func resume(_ name: String) async throws { try await command("cont", name) }
+    func resume(_ name: String) async throws { _ = try await monitor(MonitorCommand.text("cont"), of: name) }
 
-    private func command(_ command: String, _ name: String) async throws {
+    func monitor(_ command: String, of name: String) async throws -> String {
         guard let socket = socket(of: name) else { throw LabError.unknownMachine(name) }
-        try await LabThread.run { _ = try MonitorSocket(path: socket).execute(MonitorCommand.text(command)) }
+        return try await LabThread.run { try MonitorSocket(path: socket).execute(command) }
     }
 }
 
