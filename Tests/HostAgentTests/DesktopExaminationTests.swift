@@ -68,7 +68,8 @@ import WireProtocol
     @Test("One driver out of order hides only its own VMs, and is named")
     func parts() async throws {
         defer { clean() }
-        let found = await examination(TwoDrivers(sound: FakeHypervisor([.sample("vm", state: .off)]))).findings(about: [])
+        let found = await examination(TwoDrivers(sound: FakeHypervisor([.sample("vm", state: .off)]))).findings(
+            about: [])
         let hypervisors = found.filter { $0.check == "hypervisor" }
         #expect(hypervisors.map(\.level) == [.ok, .blocker])
         #expect(found.contains { $0.subject.machine == "vm" })
@@ -84,7 +85,8 @@ import WireProtocol
         #expect(problems(await examination(device).findings(about: [])).map(\.check) == ["disk"])
     }
 
-    @Test("A cut that cannot be prepared is a blocker with the driver's words; one that is given up leaves the VM alone")
+    @Test(
+        "A cut that cannot be prepared is a blocker with the driver's words; one that is given up leaves the VM alone")
     func cuts() async throws {
         defer { clean() }
         let refusing = FakeHypervisor([.sample("vm", disk: try disk())])
@@ -126,7 +128,9 @@ import WireProtocol
     private struct AbsentDriver: HypervisorDriver {
         let name = "absent"
         func machines() async throws(HypervisorError) -> [VirtualMachine] { throw .unavailable("It is away.") }
-        func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine { throw .unavailable("It is away.") }
+        func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine {
+            throw .unavailable("It is away.")
+        }
     }
 
     /// Its guests stay paused until their image is saved.
@@ -166,7 +170,9 @@ extension HypervisorDriver {
     func prepareCut(
         of uuid: String, workspace: String, sink: any ByteSink
     ) async throws(HypervisorError) -> any PreparedCut { throw .unsupported("Not here.") }
-    func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine { throw .unsupported("Not here.") }
+    func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
+        throw .unsupported("Not here.")
+    }
     func resume(_ uuid: String) async throws(HypervisorError) {}
     func endWriteError(_ uuid: String) async throws(HypervisorError) {}
     func keep(_ uuid: String) async throws(HypervisorError) {}

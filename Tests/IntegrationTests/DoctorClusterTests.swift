@@ -72,6 +72,19 @@ struct DoctorClusterTests {
         #expect(unknown.status == 5, "\(unknown.standardError)")
     }
 
+    @Test("The agent's own program, beside the agent, leaves to it what it alone can look at")
+    func besideTheAgent() async throws {
+        let result = try await lab.agentProgram(
+            ["doctor", "--config", lab.folders.agentConfiguration(1), "--output", "json"], desktop: 1)
+        let answer = try DoctorAnswer(result)
+        #expect(answer.status == 0)
+        #expect(answer.names == ["warning cut"], "\(answer.problems)")
+        #expect(answer.problems.allSatisfy { $0.text.contains("the agent runs") })
+        #expect(answer.diagnosis.findings.contains { $0.check == "enrolment" && $0.level == "ok" })
+        // The agent has noticed nothing.
+        #expect(try await cluster().status == 0)
+    }
+
     // MARK: Members
 
     @Test("A member that is paused, and one that is off")
@@ -131,7 +144,8 @@ struct DoctorClusterTests {
         try await lab.restartAgent(desktop: 2)
         #expect(all.names == ["warning agent"])
         #expect(all.status == 0)
-        #expect(members.names(on: "desktop-2").isSuperset(of: ["blocker agent", "blocker member"]), "\(members.problems)")
+        #expect(
+            members.names(on: "desktop-2").isSuperset(of: ["blocker agent", "blocker member"]), "\(members.problems)")
         #expect(members.status == 33)
     }
 
@@ -280,7 +294,9 @@ struct DoctorClusterTests {
         let answers = try await diagnoses.value
         #expect(!answers.isEmpty)
         // What was not tried out is a warning, and nothing else.
-        for answer in answers { #expect(answer.names.isSubset(of: ["warning path", "warning cut"]), "\(answer.problems)") }
+        for answer in answers {
+            #expect(answer.names.isSubset(of: ["warning path", "warning cut"]), "\(answer.problems)")
+        }
         #expect(try await exercise.waysToUserSpace() == 0)
     }
 
