@@ -74,6 +74,8 @@ let package = Package(
         .target(
             name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
+        .target(
+            name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
         .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
         .target(
             name: "WireProtocol",
@@ -83,8 +85,8 @@ let package = Package(
         .target(
             name: "HostAgent",
             dependencies: [
-                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
-                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
+                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor",
+                "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
                 serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
@@ -109,7 +111,7 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", locks, logging, subprocess],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", locks, logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
@@ -163,13 +165,17 @@ let package = Package(
             name: "HypervisorConformance", dependencies: ["Hypervisor", "DesktopLab", locks], path: "Tests/HypervisorConformance",
             swiftSettings: strict),
         .testTarget(
-            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", logging],
+            name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "LibvirtHypervisorTests",
             dependencies: [
                 "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QEMUHypervisorTests",
+            dependencies: ["QEMUHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "HostAgentTests",
