@@ -115,6 +115,24 @@ import WireProtocol
         #expect(driver.course.withLockedValue { $0 }.isEmpty)
     }
 
+    @Test("A paused VM is a blocker, but not while an epoch may have paused it, nor right after it")
+    func pausedByAnEpoch() async throws {
+        defer { clean() }
+        let room = TrialRoom()
+        let paused = FakeHypervisor([.sample("vm", state: .paused)])
+        let examination = examination(paused, trials: .room(room))
+        await room.job {
+            let found = problems(await examination.findings(about: []))
+            #expect(found.map { "\($0.level) \($0.check)" } == ["warning vm-state"])
+        }
+        let found = problems(await examination.findings(about: []))
+        #expect(found.map { "\($0.level) \($0.check)" } == ["blocker vm-state"])
+        let mark = room.mark
+        await room.job {}
+        #expect(!room.isUndisturbed(since: mark))
+        #expect(room.isUndisturbed(since: room.mark))
+    }
+
     // MARK: Drivers
 
     private struct TwoDrivers: HypervisorDriver {

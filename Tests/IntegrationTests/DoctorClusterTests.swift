@@ -294,9 +294,8 @@ struct DoctorClusterTests {
         let answers = try await diagnoses.value
         #expect(!answers.isEmpty)
         // What was not tried out is a warning, and nothing else.
-        for answer in answers {
-            #expect(answer.names.isSubset(of: ["warning path", "warning cut"]), "\(answer.problems)")
-        }
+        let untried: Set = ["warning path", "warning cut", "warning member", "warning vm-state"]
+        for answer in answers { #expect(answer.names.isSubset(of: untried), "\(answer.problems)") }
         #expect(try await exercise.waysToUserSpace() == 0)
     }
 
