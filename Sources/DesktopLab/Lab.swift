@@ -6,6 +6,8 @@ package struct Lab: Sendable {
     /// Where in the lab a command runs.
     package enum Place: Hashable, Sendable {
         case manager
+        /// What lies between the desktops.
+        case network
         /// A desktop by its number, from 1.
         case desktop(Int)
     }
@@ -100,6 +102,7 @@ package struct Lab: Sendable {
     package func namespace(of place: Place) -> String {
         switch place {
         case .manager: topology.managerNamespace
+        case .network: topology.switchNamespace
         case .desktop(let number): topology.namespace(ofDesktop: number)
         }
     }

@@ -21,6 +21,8 @@ final class DesktopHypervisors: HypervisorDriver {
 
     var names: [String] { drivers.map(\.name) }
 
+    var parts: [any HypervisorDriver] { drivers }
+
     /// What none of them can do.
     var capabilities: DriverCapabilities {
         var lacks = drivers[0].capabilities.lacks

@@ -36,6 +36,8 @@ package actor Manager {
 
     /// The job of each cluster that has one: there is never a second.
     fileprivate var jobs: [String: JobHandle] = [:]
+    /// How many jobs each cluster has had, since the manager started.
+    private var jobsBegun: [String: Int] = [:]
     /// The path test of each cluster that has one.
     private var pathTests: [String: (job: PathTestJob, task: Task<PathTestCoordinator.Outcome, Never>)] = [:]
     /// Clusters whose last epoch in hold mode was given up because a gate would have held for too long.
@@ -92,6 +94,7 @@ package actor Manager {
         }
         let handle = JobHandle()
         jobs[cluster] = handle
+        jobsBegun[cluster, default: 0] += 1
         let task = Task { () -> Result<Value, ManagerError> in
             await endPathTest(of: cluster)
             do throws(ManagerError) {
@@ -111,6 +114,15 @@ package actor Manager {
             idle = []
         }
         return try result.get()
+    }
+
+    /// Whether no job of a cluster was under way between two calls, of which the first gets nil and the second what the
+    /// first gave.
+    func quiet(_ cluster: String, since former: Int? = nil) -> (isQuiet: Bool, mark: Int) {
+        let begun = jobsBegun[cluster, default: 0]
+        if let former { return (former == begun, begun) }
+        // With a job under way, a number that no later call finds.
+        return (jobs[cluster] == nil, jobs[cluster] == nil ? begun : -1)
     }
 
     /// Runs a path test; nil when a job on the cluster or another test of it is under way. A job that comes meanwhile

@@ -60,7 +60,8 @@ package struct PathTestParticipant: Sendable {
             return [.report(.ended(arrivals)), .end]
         case .failed(let failure): return close(after: .failed(failure))
         case .wanted:
-            let text = "\(host) has ended the path test, for an epoch or a restore goes before it. Try again afterwards."
+            let text =
+                "\(host) has ended the path test, for an epoch or a restore goes before it. Try again afterwards."
             return close(after: .failed(Failure(.busy, text)))
         case .managerLost: return close(after: nil)
         case .tick: return ticked(at: now)

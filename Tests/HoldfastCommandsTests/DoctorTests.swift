@@ -20,7 +20,8 @@ import WireProtocol
     }
     private var blocked: [Finding] {
         warned + [
-            Finding(.nic, .nic("52:54:00:00:00:01", of: "db", on: pc2), .blocker, "It has no tap.", remedy: "Give it one."),
+            Finding(
+                .nic, .nic("52:54:00:00:00:01", of: "db", on: pc2), .blocker, "It has no tap.", remedy: "Give it one."),
             Finding(.member, .machine("ghost", on: nil), .blocker, "Nobody knows it.", remedy: ""),
             Finding(
                 .path, .channel(Channel(sender: MemberName("a"), receiver: MemberName("b"))), .warning, "Lost.",
@@ -98,7 +99,8 @@ import WireProtocol
     /// Names come from guests' owners.
     @Test func aNameGivesATerminalNoOrdersAndMakesNoLines() async {
         let name = "evil\u{1B}[2J\n0 blockers, 0 warnings"
-        let finding = Finding(.disk, .disk("v\rda", of: name, on: HostName("pc\u{2028}1")), .blocker, "X\nY", remedy: "Z\n")
+        let finding = Finding(
+            .disk, .disk("v\rda", of: name, on: HostName("pc\u{2028}1")), .blocker, "X\nY", remedy: "Z\n")
         let run = await CommandRun.run("doctor", answers: answers([finding]))
         #expect(!run.output.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
         #expect(run.output.split(separator: "\n").count == 5)

@@ -68,7 +68,8 @@ import WireProtocol
     @Test("One driver out of order hides only its own VMs, and is named")
     func parts() async throws {
         defer { clean() }
-        let found = await examination(TwoDrivers(sound: FakeHypervisor([.sample("vm", state: .off)]))).findings(about: [])
+        let found = await examination(TwoDrivers(sound: FakeHypervisor([.sample("vm", state: .off)]))).findings(
+            about: [])
         let hypervisors = found.filter { $0.check == "hypervisor" }
         #expect(hypervisors.map(\.level) == [.ok, .blocker])
         #expect(found.contains { $0.subject.machine == "vm" })
@@ -84,7 +85,8 @@ import WireProtocol
         #expect(problems(await examination(device).findings(about: [])).map(\.check) == ["disk"])
     }
 
-    @Test("A cut that cannot be prepared is a blocker with the driver's words; one that is given up leaves the VM alone")
+    @Test(
+        "A cut that cannot be prepared is a blocker with the driver's words; one that is given up leaves the VM alone")
     func cuts() async throws {
         defer { clean() }
         let refusing = FakeHypervisor([.sample("vm", disk: try disk())])
@@ -113,6 +115,24 @@ import WireProtocol
         #expect(driver.course.withLockedValue { $0 }.isEmpty)
     }
 
+    @Test("A paused VM is a blocker, but not while an epoch may have paused it, nor right after it")
+    func pausedByAnEpoch() async throws {
+        defer { clean() }
+        let room = TrialRoom()
+        let paused = FakeHypervisor([.sample("vm", state: .paused)])
+        let examination = examination(paused, trials: .room(room))
+        await room.job {
+            let found = problems(await examination.findings(about: []))
+            #expect(found.map { "\($0.level) \($0.check)" } == ["warning vm-state"])
+        }
+        let found = problems(await examination.findings(about: []))
+        #expect(found.map { "\($0.level) \($0.check)" } == ["blocker vm-state"])
+        let mark = room.mark
+        await room.job {}
+        #expect(!room.isUndisturbed(since: mark))
+        #expect(room.isUndisturbed(since: room.mark))
+    }
+
     // MARK: Drivers
 
     private struct TwoDrivers: HypervisorDriver {
@@ -126,7 +146,9 @@ import WireProtocol
     private struct AbsentDriver: HypervisorDriver {
         let name = "absent"
         func machines() async throws(HypervisorError) -> [VirtualMachine] { throw .unavailable("It is away.") }
-        func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine { throw .unavailable("It is away.") }
+        func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine {
+            throw .unavailable("It is away.")
+        }
     }
 
     /// Its guests stay paused until their image is saved.
@@ -166,7 +188,9 @@ extension HypervisorDriver {
     func prepareCut(
         of uuid: String, workspace: String, sink: any ByteSink
     ) async throws(HypervisorError) -> any PreparedCut { throw .unsupported("Not here.") }
-    func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine { throw .unsupported("Not here.") }
+    func load(_ request: LoadRequest) async throws(HypervisorError) -> VirtualMachine {
+        throw .unsupported("Not here.")
+    }
     func resume(_ uuid: String) async throws(HypervisorError) {}
     func endWriteError(_ uuid: String) async throws(HypervisorError) {}
     func keep(_ uuid: String) async throws(HypervisorError) {}

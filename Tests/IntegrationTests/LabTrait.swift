@@ -16,7 +16,7 @@ struct LabTrait: SuiteTrait, TestScoping {
         let lab = try await Lab.up(configuration) { print("lab: \($0)") }
         let exercise = ClusterExercise(lab: lab, cluster: "web")
         do {
-            try await exercise.createCluster()
+            if configuration.startsProducts { try await exercise.createCluster() }
             try await CurrentLab.$exercise.withValue(exercise) { try await function() }
         } catch {
             try await lab.down()
@@ -33,6 +33,8 @@ enum CurrentLab {
 }
 
 extension SuiteTrait where Self == LabTrait {
+    static func lab(_ configuration: LabConfiguration) -> LabTrait { LabTrait(configuration: configuration) }
+
     /// - Parameter directory: of the lab; suites must not share one.
     static func lab(desktops: Int = 3, machines: Int = 4, directory: String) -> LabTrait {
         LabTrait(

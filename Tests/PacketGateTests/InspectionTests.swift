@@ -15,7 +15,9 @@ extension GateTests {
             let free = try desktop.run { [gate = gate.gate] in gate.inspectQueues(members: 2) }
             #expect(free.map(\.number) == [7_100, 7_101, 7_102, 7_103])
             #expect(free.allSatisfy { $0.failure == nil })
-            let foreign = try desktop.run { UncheckedQueue(try PacketQueue(number: 7_101, length: 1, receiveBuffer: 65_536)) }
+            let foreign = try desktop.run {
+                UncheckedQueue(try PacketQueue(number: 7_101, length: 1, receiveBuffer: 65_536))
+            }
             let taken = try desktop.run { [gate = gate.gate] in gate.inspectQueues(members: 1) }
             #expect(taken.map(\.failure) == [nil, .queueTaken(7_101)])
             foreign.queue = nil
@@ -38,7 +40,9 @@ extension GateTests {
             let before = try desktop.link("br0")
             try desktop.run { try GateInspection.checkBridge("br0") }
             #expect(try desktop.link("br0") == before)
-            #expect(throws: GateError.bridgeMissing("br9")) { try desktop.run { try GateInspection.checkBridge("br9") } }
+            #expect(throws: GateError.bridgeMissing("br9")) {
+                try desktop.run { try GateInspection.checkBridge("br9") }
+            }
             #expect(throws: GateError.bridgeMissing("lo")) { try desktop.run { try GateInspection.checkBridge("lo") } }
         }
 
@@ -62,6 +66,26 @@ extension GateTests {
             #expect(try desktop.run { try GateInspection.filtersThatDropForwarded() } == ["iptables"])
             try desktop.iptables("-I", "FORWARD", "-m", "physdev", "--physdev-is-bridged", "-j", "ACCEPT")
             #expect(try desktop.run { try GateInspection.filtersThatDropForwarded() } == [])
+        }
+
+        @Test("An epoch is not broken by a look at the gate beside it")
+        func besideAnEpoch() async throws {
+            let desktop = try Desktop()
+            let a = try Guest("a", number: 1, on: desktop)
+            let b = try Guest("b", number: 2, on: desktop)
+            let gate = try GateFixture(on: desktop)
+            let epoch = try gate.arm([a, b])
+            try desktop.run { [gate = gate.gate] in
+                _ = try GateInspection.filterTools()
+                _ = try GateInspection.filtersThatDropForwarded()
+                _ = gate.inspectQueues(members: 4)
+                try gate.inspectBridge("br0")
+            }
+            try a.send(1...5, to: b)
+            let evidence = try epoch.call { try $0.release() }
+            #expect(try await b.receiveNumbers(5) == [1, 2, 3, 4, 5])
+            #expect(evidence.allSatisfy { $0.unbroken && $0.foreignChanges == 0 }, "\(evidence)")
+            #expect(!epoch.events.contains { if case .broken = $0 { true } else { false } })
         }
 
         @Test("The way there and back is what both ends measure together, whichever began")

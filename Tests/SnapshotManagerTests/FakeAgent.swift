@@ -1,6 +1,6 @@
-import Glibc
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
+import Glibc
 import NIOConcurrencyHelpers
 import SnapshotProtocol
 import SnapshotStore
@@ -178,7 +178,9 @@ final class FakeAgent: Sendable {
         case .examine(let request, let machines):
             state.withLockedValue { $0.heard.append(.examine) }
             let findings = state.withLockedValue { $0.findings }
-            let wanted = findings.filter { $0.subject.machine.map { machines.isEmpty || machines.contains($0) } ?? true }
+            let wanted = findings.filter {
+                $0.subject.machine.map { machines.isEmpty || machines.contains($0) } ?? true
+            }
             send(.examination(request: request, .success(wanted)))
         case .tellTime(let request):
             send(.time(request: request, UInt64(Int64(clamping: FakeAgent.now) + state.withLockedValue { $0.clock })))

@@ -5,11 +5,18 @@ import WireProtocol
 
 /// The VMs, one at a time.
 extension DesktopExamination {
-    func findings(of machine: VirtualMachine) async -> [Finding] {
+    /// - Parameter isQuiet: whether no epoch or restore, which pause VMs, was under way since they were looked at.
+    func findings(of machine: VirtualMachine, isQuiet: () -> Bool) async -> [Finding] {
         let subject = FindingSubject.machine(machine.name, on: configuration.host)
         switch machine.state {
         case .running: break
         case .off: return [Finding(.state, subject, ok: "The VM is off; while it is, no snapshot has it.")]
+        case .paused where !isQuiet():
+            return [
+                Finding(
+                    .state, subject, .warning, "The VM is paused, and a snapshot or a restore is under way here.",
+                    remedy: "Ask again when that is over.")
+            ]
         case .paused, .other:
             let text = "The VM is \(machine.state.rawValue), and only a running one can be snapshotted."
             return [Finding(.state, subject, .blocker, text, remedy: "Resume or start it.")]

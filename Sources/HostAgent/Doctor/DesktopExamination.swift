@@ -13,6 +13,16 @@ struct DesktopExamination: Sendable {
     enum Trials: Sendable {
         case room(TrialRoom)
         case none(why: String)
+
+        /// Whether no job was under way on the desktop from now to whenever it is called.
+        fileprivate var quiet: @Sendable () -> Bool {
+            switch self {
+            case .none: return { true }
+            case .room(let room):
+                let mark = room.mark
+                return { room.isUndisturbed(since: mark) }
+            }
+        }
     }
 
     let configuration: AgentConfiguration
@@ -28,6 +38,7 @@ struct DesktopExamination: Sendable {
 
     /// - Parameter names: of the VMs to look at; all that the owner allows when there is none.
     func findings(about names: [String]) async -> [Finding] {
+        let isQuiet = trials.quiet
         let (reached, known) = await hypervisors()
         let wanted = names.isEmpty ? known : known.filter { names.contains($0.name) }
         let machines = wanted.filter { configuration.allows($0.name) }
@@ -39,7 +50,7 @@ struct DesktopExamination: Sendable {
         findings += allowList(known: known, wanted: names.isEmpty ? [] : wanted)
         let room = await spaceFindings(for: running)
         findings += room
-        for machine in machines { findings += await self.findings(of: machine) }
+        for machine in machines { findings += await self.findings(of: machine, isQuiet: isQuiet) }
         return findings
     }
 
@@ -58,7 +69,11 @@ struct DesktopExamination: Sendable {
             }
             switch result {
             case .success(let found):
-                machines += found
+                // Of one that two know, such as after a restore by another, the one that has a process.
+                machines.removeAll { former in
+                    former.state == .off && found.contains { $0.uuid == former.uuid && $0.state != .off }
+                }
+                machines += found.filter { machine in !machines.contains { $0.uuid == machine.uuid } }
                 findings.append(Finding(.hypervisor, desktop, ok: Self.description(of: driver.name, found)))
             case .failure(let error):
                 findings.append(Finding(.hypervisor, desktop, blocker: error.failure(of: nil)))

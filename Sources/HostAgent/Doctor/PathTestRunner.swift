@@ -35,7 +35,10 @@ final class PathTestRunner: Sendable {
 
     /// Runs the test to its end, unless an epoch or a restore is under way on this desktop.
     func run(in room: TrialRoom) async {
-        let ran = await room.trial(whenWanted: { [continuation] in continuation.yield(.wanted) }) {
+        // Less than the manager waits for the gates.
+        let ran = await room.trial(
+            patience: .seconds(3), whenWanted: { [continuation] in continuation.yield(.wanted) }
+        ) {
             await run()
             return true
         }

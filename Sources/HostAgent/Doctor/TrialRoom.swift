@@ -5,11 +5,24 @@ import NIOConcurrencyHelpers
 final class TrialRoom: Sendable {
     private struct State {
         var jobs = 0
+        /// Of all times.
+        var begun = 0
         var trial: (@Sendable () -> Void)?
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = NIOLockedValueBox(State())
+
+    /// A moment, and whether a job was under way then.
+    struct Mark: Sendable {
+        fileprivate var jobs: Int
+        fileprivate var begun: Int
+    }
+
+    var mark: Mark { state.withLockedValue { Mark(jobs: $0.jobs, begun: $0.begun) } }
+
+    /// Whether no job was under way at any time since.
+    func isUndisturbed(since mark: Mark) -> Bool { mark.jobs == 0 && self.mark.begun == mark.begun }
 
     /// Runs a trial; nil when an epoch or a restore is under way, or another trial for longer than `patience`.
     ///
@@ -45,6 +58,7 @@ final class TrialRoom: Sendable {
     func job(_ body: @Sendable () async -> Void) async {
         let trial = state.withLockedValue { state in
             state.jobs += 1
+            state.begun += 1
             return state.trial
         }
         trial?()

@@ -70,7 +70,10 @@ extension Manager {
 
     private func diagnoseCluster(_ name: String) async throws(ManagerError) -> [Finding] {
         let members = try await catalog.cluster(name).members
+        let began = quiet(name).mark
         let inventory = await registry.inventory(bound: limits.inventoryBound)
+        // A job pauses its members; what was seen beside one says nothing of them.
+        let isQuiet = quiet(name, since: began).isQuiet
         var planned: [PlannedMember] = []
         var findings = await repositoryFindings()
         for member in members {
@@ -83,7 +86,15 @@ extension Manager {
             } catch {
                 let host = inventory.machines(named: member.name).first?.host ?? member.lastHost
                 let subject = FindingSubject.machine(member.name.rawValue, on: host)
-                findings += error.failures.map { Finding(.member, subject, blocker: $0) }
+                findings += error.failures.map { failure in
+                    guard failure.code == .machineNotRunning, !isQuiet else {
+                        return Finding(.member, subject, blocker: failure)
+                    }
+                    return Finding(
+                        .member, subject, .warning,
+                        "It does not run at the moment, in which a snapshot or a restore of \(name) is under way.",
+                        remedy: "Ask again when that is over.")
+                }
             }
         }
         let homes = Set(planned.map(\.host))

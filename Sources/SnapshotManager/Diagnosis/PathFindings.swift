@@ -49,7 +49,9 @@ package enum PathFindings {
                     .pathColour, subject, .warning,
                     "The path takes the colour off (bit 0x04 of the traffic class), so that colour mode falls back to "
                         + "hold mode.",
-                    remedy: "Take snapshots with --mode hold, or stop what rewrites the field (DSCP remarking) on the way."))
+                    remedy:
+                        "Take snapshots with --mode hold, or stop what rewrites the field (DSCP remarking) on the way.")
+            )
         } else {
             findings.append(Finding(.pathColour, subject, ok: "The colour survives."))
         }
