@@ -166,7 +166,8 @@ let package = Package(
             dependencies: ["HoldfastCommands", "ManagerClient", "WireProtocol", "SnapshotProtocol", locks],
             swiftSettings: strict),
         .target(
-            name: "HypervisorConformance", dependencies: ["Hypervisor", "DesktopLab", locks], path: "Tests/HypervisorConformance",
+            name: "HypervisorConformance", dependencies: ["Hypervisor", "DesktopLab", locks],
+            path: "Tests/HypervisorConformance",
             swiftSettings: strict),
         .testTarget(
             name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorConformance", locks, logging],
@@ -180,8 +181,8 @@ let package = Package(
         .testTarget(
             name: "VirtualBoxHypervisorTests",
             dependencies: [
-                "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin", locks,
-                logging,
+                "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin",
+                locks, logging,
             ],
             swiftSettings: strict),
         .testTarget(
