@@ -76,6 +76,8 @@ let package = Package(
             name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
         .target(
+            name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
+        .target(
             name: "VirtualBoxHypervisor", dependencies: ["Hypervisor", locks, logging, subprocess],
             exclude: ["VirtualBox.md"], swiftSettings: strict),
         .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
@@ -113,7 +115,7 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", locks, logging, subprocess],
+            dependencies: ["Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", locks, logging, subprocess],
             exclude: ["Guest"],
             swiftSettings: strict),
 
@@ -124,7 +126,10 @@ let package = Package(
         .executableTarget(name: "holdfast", dependencies: ["HoldfastCommands"], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-agent",
-            dependencies: ["HostAgent", "SnapshotProtocol", argumentParser, logging, serviceLifecycle, unixSignals],
+            dependencies: [
+                "HoldfastCommands", "HostAgent", "SnapshotProtocol", argumentParser, logging, serviceLifecycle,
+                unixSignals,
+            ],
             path: "agents/host-agent", exclude: ["packaging"], swiftSettings: strict),
         .executableTarget(
             name: "holdfast-lab", dependencies: ["DesktopLab", argumentParser, logging], swiftSettings: strict),

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A desktop cloud on one machine, up and running: a network namespace, a bridge and a real libvirtd for each desktop,
+/// A desktop cloud on one machine, up and running: a network namespace, a bridge and a real hypervisor for each desktop,
 /// guests with a witness in each, and, unless it was made without, a manager and an agent for each desktop.
 package struct Lab: Sendable {
     /// Where in the lab a command runs.
@@ -77,6 +77,19 @@ package struct Lab: Sendable {
         LibvirtDaemon(desktop: desktop, topology: topology, folders: folders)
     }
 
+    /// How guests of a kind are run on a desktop.
+    func guests(_ kind: LabHypervisor, on desktop: Int) -> any LabGuests {
+        switch kind {
+        case .qemu: QEMUGuests(desktop: desktop, topology: topology, folders: folders)
+        default: LibvirtGuests(daemon: daemon(desktop))
+        }
+    }
+
+    /// How a machine is run on a desktop.
+    func guests(of name: String, on desktop: Int) throws -> any LabGuests {
+        guests(configuration.hypervisor.kind(ofMachine: try machine(name).index), on: desktop)
+    }
+
     // MARK: - Commands
 
     package func namespace(of place: Place) -> String {
@@ -118,18 +131,31 @@ package struct Lab: Sendable {
 
     // MARK: - Machines
 
-    /// State of each machine on each desktop that knows it, by desktop number, as libvirt words it.
+    /// State of each machine on each desktop that knows it, by desktop number, as `virsh list` words it.
     package func states() async throws -> [String: [Int: String]] {
         var states: [String: [Int: String]] = [:]
         for desktop in 1...configuration.desktops {
-            let listed = try await daemon(desktop).virsh(["list", "--all"])
-            for line in listed.standardOutput.split(separator: "\n") {
-                let words = line.split(separator: " ", omittingEmptySubsequences: true)
-                guard words.count >= 3 else { continue }
-                states[String(words[1]), default: [:]][desktop] = words[2...].joined(separator: " ")
-            }
+            for (name, state) in try await self.states(on: desktop) { states[name, default: [:]][desktop] = state }
         }
         return states
+    }
+
+    /// State of each machine that a desktop knows.
+    func states(on desktop: Int) async throws -> [String: String] {
+        var states: [String: String] = [:]
+        for kind in LabHypervisor.kinds where configuration.hypervisor.uses(kind) {
+            states.merge(try await guests(kind, on: desktop).states()) { first, _ in first }
+        }
+        return states
+    }
+
+    /// Pauses a machine as its owner would, or lets it run again.
+    package func suspend(_ name: String, on desktop: Int) async throws {
+        try await guests(of: name, on: desktop).suspend(name)
+    }
+
+    package func resume(_ name: String, on desktop: Int) async throws {
+        try await guests(of: name, on: desktop).resume(name)
     }
 
     /// Numbers of the desktops on which a process of this machine lives; more than one would be a fault of ours.
@@ -139,15 +165,7 @@ package struct Lab: Sendable {
 
     /// Process number of the machine's QEMU on that desktop.
     package func emulator(of name: String, on desktop: Int) -> Int32? {
-        let file = "\(folders.libvirt(desktop, .run))/qemu/\(name).pid"
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8),
-            let pid = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)),
-            DaemonProcess.startTime(of: pid) != nil,
-            let words = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"),
-            // The number may have been given to another process since.
-            String(decoding: words, as: UTF8.self).contains("guest=\(name),")
-        else { return nil }
-        return pid
+        (try? guests(of: name, on: desktop))?.emulator(of: name)
     }
 
     /// Kills the machine's QEMU as a power cut would, wherever it runs, and waits until it is gone.
@@ -160,7 +178,7 @@ package struct Lab: Sendable {
         }
     }
 
-    /// Kills all machines, all at once, and waits until they are gone and libvirt knows.
+    /// Kills all machines, all at once, and waits until they are gone and their hypervisors know.
     package func destroyAllMachines() async throws {
         try await withThrowingTaskGroup { group in
             for machine in machines { group.addTask { try await killMachine(machine.name) } }
@@ -168,7 +186,7 @@ package struct Lab: Sendable {
         }
         let end = ContinuousClock.now + .seconds(10)
         for desktop in 1...configuration.desktops {
-            while try await daemon(desktop).virsh(["list", "--name"]).standardOutput.contains("vm-") {
+            while try await states(on: desktop).values.contains(where: { $0 != "shut off" }) {
                 guard ContinuousClock.now < end else {
                     throw LabError.timedOut("the end of the machines on desktop \(desktop)", detail: "")
                 }
@@ -179,7 +197,7 @@ package struct Lab: Sendable {
 
     /// Starts a machine that is off, from scratch, on the desktop where it was defined.
     package func startMachine(_ name: String) async throws {
-        try await daemon(machine(name).desktop).requireVirsh(["start", name])
+        try await guests(of: name, on: machine(name).desktop).start(name)
     }
 
     // MARK: - Witnesses

@@ -40,7 +40,7 @@ actor LabBuilder {
         // The probe waits most of its time.
         async let accelerator = AccelerationProbe.accelerator(
             for: image, namespace: topology.switchNamespace, folder: folders.guest)
-        try await startLibvirt()
+        if configuration.hypervisor.uses(.libvirt) { try await startLibvirt() }
         state.accelerator = try await accelerator
         try state.save()
 
@@ -64,11 +64,13 @@ actor LabBuilder {
 
     private func checkTools() throws {
         guard getuid() == 0 else { throw LabError.needsRoot }
-        let tools = [
-            ("ip", "iproute2"), ("nsenter", "util-linux"), ("libvirtd", "libvirt-daemon-system"),
-            ("virsh", "libvirt-clients"), ("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"),
-            ("cpio", "cpio"), ("busybox", "busybox-static"), ("strip", "binutils"),
-        ]
+        let tools =
+            [
+                ("ip", "iproute2"), ("nsenter", "util-linux"), ("qemu-system-x86_64", "qemu-system-x86"),
+                ("qemu-img", "qemu-utils"), ("cpio", "cpio"), ("busybox", "busybox-static"), ("strip", "binutils"),
+            ]
+            + (configuration.hypervisor.uses(.libvirt)
+                ? [("libvirtd", "libvirt-daemon-system"), ("virsh", "libvirt-clients")] : [])
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin")
             .split(separator: ":")
         for (tool, package) in tools
@@ -97,15 +99,14 @@ actor LabBuilder {
         for machine in 1...configuration.machines {
             let description = DomainDescription(
                 machine: machine, topology: topology, folders: folders, accelerator: state.accelerator)
-            try await Command.require([
-                "qemu-img", "create", "-q", "-f", "qcow2", description.disk, "\(LabBuilder.diskSize)",
-            ])
-            let file = folders.domain(of: description.name)
-            try description.xml.write(toFile: file, atomically: true, encoding: .utf8)
-            let daemon = LibvirtDaemon(
-                desktop: topology.desktop(ofMachine: machine), topology: topology, folders: folders)
-            try await daemon.requireVirsh(["define", file])
-            try await daemon.requireVirsh(["start", description.name])
+            for disk in description.disks {
+                try await Command.require([
+                    "qemu-img", "create", "-q", "-f", "qcow2", disk, "\(LabBuilder.diskSize)",
+                ])
+            }
+            let guests = try Lab(state).guests(of: description.name, on: topology.desktop(ofMachine: machine))
+            try await guests.define(description)
+            try await guests.start(description.name)
         }
         progress("waiting until all witnesses talk to each other")
         try await Lab(state).waitUntilTalking(patience: .seconds(60 + 15 * configuration.machines))

@@ -29,13 +29,20 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
     /// stepped while the machine's own is left alone.
     package var clockLibrary: String?
 
+    /// What runs the machines.
+    package var hypervisor: LabHypervisor
+    /// NICs and disks of each machine.
+    package var nics: Int
+    package var disks: Int
+
     package static let defaultDirectory = "/var/lib/holdfast-lab"
 
     package init(
         desktops: Int = 3, machines: Int = 4, memory: Int = 128,
         directory: String = LabConfiguration.defaultDirectory, rate: Int = 131_072, mixesFamilies: Bool = true,
         guestOptions: [String] = [], startsProducts: Bool = true, executables: String? = nil,
-        rooms: LabRooms? = nil, holdBudget: Int? = nil, queueLength: Int? = nil, clockLibrary: String? = nil
+        rooms: LabRooms? = nil, holdBudget: Int? = nil, queueLength: Int? = nil, clockLibrary: String? = nil,
+        hypervisor: LabHypervisor = .libvirt, nics: Int = 1, disks: Int = 1
     ) {
         self.desktops = desktops
         self.machines = machines
@@ -50,11 +57,20 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
         self.holdBudget = holdBudget
         self.queueLength = queueLength
         self.clockLibrary = clockLibrary
+        self.hypervisor = hypervisor
+        self.nics = nics
+        self.disks = disks
     }
 
     func validate() throws(LabError) {
         guard (1...60).contains(desktops) else { throw .badConfiguration("a lab has 1 to 60 desktops") }
         guard (0...100).contains(machines) else { throw .badConfiguration("a lab has at most 100 machines") }
+        guard (1...8).contains(nics), (1...8).contains(disks) else {
+            throw .badConfiguration("a machine has 1 to 8 NICs and 1 to 8 disks")
+        }
+        guard hypervisor == .mixed || LabHypervisor.kinds.contains(hypervisor) else {
+            throw .badConfiguration("a lab cannot run its machines under \(hypervisor.rawValue) yet")
+        }
         guard memory >= 64 else { throw .badConfiguration("a machine needs 64 MiB of memory or more") }
         guard rate >= 1024 else { throw .badConfiguration("the rate must be at least 1024 bytes a second") }
         guard directory.hasPrefix("/"), directory != "/" else {

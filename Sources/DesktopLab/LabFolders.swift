@@ -19,6 +19,10 @@ package struct LabFolders: Hashable, Sendable {
 
     package func serialLog(of machine: String) -> String { "\(serial)/\(machine).log" }
     package func disk(of machine: String) -> String { "\(disks)/\(machine).qcow2" }
+    /// Of the disks of a machine that has several, from 0.
+    package func disk(of machine: String, _ index: Int) -> String {
+        index == 0 ? disk(of: machine) : "\(disks)/\(machine)-\(index).qcow2"
+    }
     package func domain(of machine: String) -> String { "\(guest)/\(machine).xml" }
     package func desktop(_ desktop: Int) -> String { "\(root)/d\(desktop)" }
     package func log(_ name: String) -> String { "\(logs)/\(name).log" }
@@ -28,6 +32,10 @@ package struct LabFolders: Hashable, Sendable {
         "\(self.desktop(desktop))/\(part.rawValue)"
     }
     package func socket(ofDesktop desktop: Int) -> String { "\(libvirt(desktop, .run))/libvirt-sock" }
+    /// Where the guests under QEMU that the desktop's owner has started have their sockets.
+    package func guests(_ desktop: Int) -> String { "\(self.desktop(desktop))/guests" }
+    /// Where those have theirs that the agent has started.
+    package func agentMachines(_ desktop: Int) -> String { "\(self.desktop(desktop))/machines" }
     package func agent(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent" }
     package func agentConfiguration(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent.yaml" }
     package func storage(_ desktop: Int) -> String { "\(self.desktop(desktop))/storage" }

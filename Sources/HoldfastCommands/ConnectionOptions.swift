@@ -1,7 +1,7 @@
 import ArgumentParser
 import ManagerClient
 
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+package enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
     case table, json
 }
 

@@ -11,6 +11,6 @@ struct HoldfastCommand: AsyncParsableCommand {
             """,
         subcommands: [
             AgentsCommand.self, MachinesCommand.self, ClusterCommand.self, SnapshotCommandGroup.self,
-            RestoreCommandVerb.self, ExitCodesCommand.self,
+            RestoreCommandVerb.self, DoctorCommand.self, ExitCodesCommand.self,
         ])
 }

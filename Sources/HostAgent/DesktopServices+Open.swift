@@ -13,6 +13,11 @@ extension DesktopServices {
         try ImageKeeper(command: ["/proc/self/exe", keeperCommand], logger: logger)
     }
 
+    /// The hypervisors of this desktop.
+    static func hypervisor(_ configuration: AgentConfiguration, logger: Logger) throws -> any HypervisorDriver {
+        LibvirtDriver(uri: configuration.libvirt, keeper: try keeper(logger), logger: logger)
+    }
+
     /// What the agent's program does when it is called with `keeperCommand`.
     package static func keepImage() { ImageKeeper.keep() }
 
@@ -32,8 +37,7 @@ extension DesktopServices {
         do {
             return DesktopServices(
                 configuration: configuration, gate: try PacketGate(configuration: gate, logger: logger),
-                hypervisor: LibvirtDriver(
-                    uri: configuration.libvirt, keeper: try keeper(logger), logger: logger), logger: logger)
+                hypervisor: try hypervisor(configuration, logger: logger), logger: logger)
         } catch {
             throw failure(of: error, member: nil)
         }

@@ -15,12 +15,14 @@ package actor HostAgent: Service {
     private var outgoing: AsyncStream<AgentMessage>.Continuation?
     private var epochs: [String: (epoch: Epoch, runner: EpochRunner, task: Task<Void, Never>)] = [:]
     private var restores: [UInt64: (runner: RestoreRunner, task: Task<Void, Never>)] = [:]
+    private var pathTests: [UInt64: (runner: PathTestRunner, task: Task<Void, Never>)] = [:]
+    private let trials = TrialRoom()
     private let recovery: DesktopRecovery
     /// How long the manager is left without this agent for the sake of the recovery. A hypervisor that stays away
     /// longer shall be known by its name, not by an agent that is missing.
     private static let recoveryPatience = Duration.seconds(20)
 
-    package static let version = "0.1.0"
+    package static let version = HoldfastVersion.current
 
     package init(services: DesktopServices, identity: AgentIdentity) {
         self.services = services
@@ -67,9 +69,14 @@ package actor HostAgent: Service {
         case .closed(let failure):
             outgoing = nil
             services.logger.warning("no session", metadata: ["why": "\(failure.message)"])
-            for entry in epochs.values { entry.runner.feed(.managerLost) }
-            for entry in restores.values { entry.runner.feed(.managerLost) }
+            abandonAll()
         }
+    }
+
+    private func abandonAll() {
+        for entry in epochs.values { entry.runner.feed(.managerLost) }
+        for entry in restores.values { entry.runner.feed(.managerLost) }
+        for entry in pathTests.values { entry.runner.feed(.managerLost) }
     }
 
     private func send(_ message: AgentMessage) { outgoing?.yield(message) }
@@ -80,6 +87,9 @@ package actor HostAgent: Service {
             Task { await listMachines(request) }
         case .snapshot(let cluster, let epoch, let command): snapshot(cluster, epoch, command)
         case .restore(let id, let command): restore(id, command)
+        case .examine(let request, let machines): Task { await examine(request, machines) }
+        case .tellTime(let request): send(.time(request: request, WallClock.now()))
+        case .pathTest(let id, let command): pathTest(id, command)
         }
     }
 
@@ -93,6 +103,35 @@ package actor HostAgent: Service {
             send(.machines(request: request, .failure(failure(of: error, member: nil))))
         }
     }
+
+    // MARK: Diagnosis
+
+    private func examine(_ request: UInt64, _ machines: [String]) async {
+        let examination = DesktopExamination(
+            configuration: services.configuration, hypervisor: services.hypervisor, gate: services.gate,
+            trials: recovery.isDone ? .room(trials) : .none(why: "the agent still puts right what a killed one left"),
+            logger: services.logger)
+        let findings = await examination.findings(about: machines)
+        send(.examination(request: request, .success(findings)))
+    }
+
+    private func pathTest(_ id: UInt64, _ command: PathTestCommand) {
+        if case .arm = command, pathTests[id] == nil, let outgoing {
+            let runner = PathTestRunner(services: services, id: id) { outgoing.yield($0) }
+            let task = Task {
+                await runner.run(in: trials)
+                self.endedPathTest(id)
+            }
+            pathTests[id] = (runner, task)
+        }
+        if let entry = pathTests[id] {
+            entry.runner.feed(.command(command))
+        } else {
+            send(.pathTest(id: id, .ended([])))
+        }
+    }
+
+    private func endedPathTest(_ id: UInt64) { pathTests[id] = nil }
 
     // MARK: Epochs and restores
 
@@ -121,7 +160,7 @@ package actor HostAgent: Service {
             guard let outgoing else { return }
             let runner = EpochRunner(services: services, cluster: cluster, epoch: epoch) { outgoing.yield($0) }
             let task = Task {
-                await runner.run()
+                await trials.job { await runner.run() }
                 self.ended(cluster, epoch)
             }
             epochs[cluster] = (epoch, runner, task)
@@ -150,7 +189,7 @@ package actor HostAgent: Service {
                 logger: services.logger, id: id
             ) { outgoing.yield($0) }
             let task = Task {
-                await runner.run()
+                await trials.job { await runner.run() }
                 self.endedRestore(id)
             }
             restores[id] = (runner, task)
@@ -166,9 +205,9 @@ package actor HostAgent: Service {
 
     /// Ends everything that is under way; returns when all guests run and all gates are open.
     private func letGo() async {
-        for entry in epochs.values { entry.runner.feed(.managerLost) }
-        for entry in restores.values { entry.runner.feed(.managerLost) }
+        abandonAll()
         for entry in Array(epochs.values) { await entry.task.value }
         for entry in Array(restores.values) { await entry.task.value }
+        for entry in Array(pathTests.values) { await entry.task.value }
     }
 }

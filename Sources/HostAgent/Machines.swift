@@ -30,17 +30,23 @@ enum Machines {
             blockers.append(Failure(.machineNotRunning, member: member, text))
             return blockers
         }
-        for nic in machine.nics where nic.tap == nil || nic.bridge == nil {
-            let text =
-                "The NIC \(nic.mac) (\(nic.kind)) is not on a tap of a Linux bridge, so its traffic cannot be held. "
-                + "Attach it with <interface type='bridge'>."
-            blockers.append(Failure(.interfaceWithoutTap, member: member, text))
-        }
-        for disk in machine.disks where disk.path == nil {
-            let text = "Disk \(disk.target) is not a file. Only file-backed disks can be cut."
-            blockers.append(Failure(.unsupported, member: member, text))
-        }
+        blockers += machine.nics.compactMap { blocker(of: $0, member: member) }
+        blockers += machine.disks.compactMap { blocker(of: $0, member: member) }
         return blockers
+    }
+
+    static func blocker(of nic: VirtualMachine.NIC, member: MemberName) -> Failure? {
+        guard nic.tap == nil || nic.bridge == nil else { return nil }
+        let text =
+            "The NIC \(nic.mac) (\(nic.kind)) is not on a tap of a Linux bridge, so its traffic cannot be held. "
+            + "Attach it with <interface type='bridge'>."
+        return Failure(.interfaceWithoutTap, member: member, text)
+    }
+
+    static func blocker(of disk: VirtualMachine.Disk, member: MemberName) -> Failure? {
+        guard disk.path == nil else { return nil }
+        let text = "Disk \(disk.target) is not a file. Only file-backed disks can be cut."
+        return Failure(.unsupported, member: member, text)
     }
 }
 

@@ -24,4 +24,7 @@ package protocol ManagerCalls: Sendable {
     func restore(
         _ request: RestoreRequest, progress: @escaping @Sendable (RestoreProgress) -> Void
     ) async throws(ManagerCallError) -> RestoreSummary
+
+    /// What stands in the way of a snapshot, and what does not. May take a minute.
+    func diagnose(_ scope: DiagnosisScope) async throws(ManagerCallError) -> [Finding]
 }

@@ -99,6 +99,10 @@ package struct ManagerConnection: ManagerCalls {
         }
     }
 
+    package func diagnose(_ scope: DiagnosisScope) async throws(ManagerCallError) -> [Finding] {
+        try await call { try [Finding](await $0.diagnose(Holdfast_V1_DiagnoseRequest(scope))) }
+    }
+
     // MARK: Calling
 
     private typealias Client = Holdfast_V1_Administration.Client<HTTP2ClientTransport.Posix>

@@ -64,6 +64,19 @@ final class BridgeSwitches: Sendable {
         if let failure { throw failure }
     }
 
+    /// Looks whether the switches of a bridge can be set, without another value and beside whoever uses them.
+    func inspect(_ bridge: String) throws(GateError) {
+        let failure = state.withLockedValue { _ -> GateError? in
+            do throws(GateError) {
+                try GateInspection.checkBridge(bridge)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
     /// Counts one user less, and puts back the switches of bridges that have none left.
     func release(_ bridges: Set<String>) {
         state.withLockedValue { state in

@@ -59,6 +59,8 @@ package final class EpochGate: Sendable {
     /// Held by whoever removes rules: `release`, `close`, or the sentry when a watchdog has fired.
     let ruleControl = NIOLock()
     let rules = NIOLockedValueBox(Rules())
+    /// When the first probe went out on each channel, on the monotonic clock.
+    let probesSent = NIOLockedValueBox<[ProbeTimes.Channel: UInt64]>([:])
 
     init(
         plan: EpochPlan, gates: [MemberGate], sentry: GateSentry, wires: MarkerWires, signer: MarkerSigner,
@@ -159,6 +161,7 @@ package final class EpochGate: Sendable {
             for (receiver, addresses) in nicsByMember where receiver != sender.name {
                 for (index, (nic, address)) in zip(sender.nics, addresses).enumerated() {
                     let nicIndex = UInt8(truncatingIfNeeded: index)
+                    if kind == .probe { noteProbe(from: sender.name, to: receiver) }
                     if let gate = gates[receiver], gate.member.nics[index].bridge == nic.bridge {
                         let name = sender.name
                         gate.perform { $0.takeLocalMarker(kind, from: name, nicIndex: nicIndex) }

@@ -4,10 +4,11 @@ import Glibc
 
 /// The claim of one agent on the packet filter of its network namespace: an abstract Unix socket, which belongs to the
 /// namespace and goes with the process, however that ends.
-final class HostClaim: Sendable {
+package final class HostClaim: Sendable {
     private let descriptor: Int32
 
-    init() throws(GateError) {
+    /// Fails with `alreadyRunning` as long as another has it.
+    package init() throws(GateError) {
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .system("socket(AF_UNIX)", errno) }
         var address = sockaddr_un()

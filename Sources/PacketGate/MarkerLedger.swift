@@ -15,6 +15,8 @@ struct MarkerLedger: Sendable {
     /// Senders whose marker of the cut has come, before the receiver's cut or after it.
     private var drained: Set<String> = []
     private var isCut = false
+    /// When each sender's probes were first in, on the monotonic clock.
+    private(set) var probesIn: [String: UInt64] = [:]
 
     init(receiver: String, expected: [String: Set<UInt8>]) {
         self.receiver = receiver
@@ -30,6 +32,7 @@ struct MarkerLedger: Sendable {
         if kind.isColoured && !isColoured { bleached.insert(channel) }
         let isBleached = bleached.contains(channel)
         if kind == .cut, isIn(kind, from: sender) { drained.insert(sender) }
+        if kind == .probe, !before.isIn, isIn(kind, from: sender) { probesIn[sender] = GateClock.monotonic }
         guard isIn(kind, from: sender), !before.isIn || isBleached != before.isBleached else { return nil }
         return .markerArrived(
             sender: sender, receiver: receiver, kind: kind, bleached: isBleached, beforeCut: !isCut)

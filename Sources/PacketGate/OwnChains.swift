@@ -36,6 +36,19 @@ struct OwnChains {
         return text
     }
 
+    /// One rule of each kind in chains of no consequence, for the tools to read.
+    static let trial: String = {
+        let chain = "HOLDFAST-TRIAL"
+        let rules =
+            [OwnRule.egress(tap: "tap0", queue: 0), OwnRule.ingress(tap: "tap0", queue: 0), OwnRule.plain(tap: "tap0")]
+            + OwnRule.colouring(tap: "tap0")
+        return ["mangle", "raw"].map { table in
+            let own = rules.filter { rule in jumps.contains { $0.table == table && $0.chain == rule.chain } }
+            return "*\(table)\n:\(chain) - [0:0]\n"
+                + own.map { "-A \(chain)\($0.text.dropFirst($0.chain.count))\n" }.joined() + "COMMIT\n"
+        }.joined()
+    }()
+
     static func fence(_ addresses: [HardwareAddress]) -> String {
         let rules = addresses.map { "-A \(fence) -m mac --mac-source \($0.description.uppercased()) -j DROP\n" }
         return "*raw\n:\(fence) - [0:0]\n" + rules.joined() + "COMMIT\n"

@@ -45,6 +45,18 @@ final class PacketFilter: Sendable {
         _ = try finish(children)
     }
 
+    /// Has the tools read an input without putting it into force.
+    func tryOut(_ input: String) throws(GateError) {
+        _ = try finish(try start(restore, arguments: ["--noflush", "--test"], inputs: [input, input]))
+    }
+
+    /// What the tools that change rules say of themselves.
+    func versions() throws(GateError) -> [String] {
+        try finish(try start(restore, arguments: ["--version"], inputs: [nil, nil])).map { text in
+            String(text.split(separator: "\n").first ?? "")
+        }
+    }
+
     func apply(_ input: String) throws(GateError) { try apply(ipv4: input, ipv6: input) }
 
     /// The rules of one table in the form in which `apply` takes them; empty where there is no such table.

@@ -20,7 +20,7 @@ package final class PacketGate: Sendable {
     private let configuration: GateConfiguration
     private let logger: Logger
     private let filter: PacketFilter
-    private let switches: BridgeSwitches
+    let switches: BridgeSwitches
     private let claim: NIOLockedValueBox<HostClaim?>
     private let state = NIOLockedValueBox(State())
     private let outside = NIOLockedValueBox<UInt64>(0)
@@ -33,7 +33,7 @@ package final class PacketGate: Sendable {
         self.logger = logger
         try Self.checkRights()
         claim = NIOLockedValueBox(try HostClaim())
-        try Self.checkKernel()
+        try GateInspection.checkKernel()
         filter = try PacketFilter()
         // First the rules and then the switches: what a stale rule still queues has nobody to answer.
         try Self.install(filter)
@@ -137,6 +137,14 @@ package final class PacketGate: Sendable {
         }
         guard let number else { throw .internalError("all netfilter queues are in use") }
         return number
+    }
+
+    /// Calls `body` with the numbers that no epoch has, while none can be opened.
+    func withNumbersAtRest<Value>(_ body: ([UInt16]) -> Value) -> Value {
+        control.lock()
+        defer { control.unlock() }
+        let taken = state.withLockedValue { $0.takenQueues }
+        return body((configuration.queueBase...UInt16.max).filter { !taken.contains($0) })
     }
 
     private func giveBack(_ numbers: [UInt16]) {
@@ -312,23 +320,7 @@ package final class PacketGate: Sendable {
     }
 
     private static func checkRights() throws(GateError) {
-        let status = SmallFile.read("/proc/thread-self/status") ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
-        let digits = line?.dropFirst("CapEff:".count).filter { !$0.isWhitespace }
-        let capabilities = digits.flatMap { UInt64($0, radix: 16) } ?? 0
-        // Their numbers in <linux/capability.h>.
-        for (number, name) in [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW")] where capabilities >> UInt64(number) & 1 == 0
-        {
-            throw .noRights(name)
-        }
-    }
-
-    private static func checkKernel() throws(GateError) {
-        guard access("/proc/thread-self/net/netfilter", F_OK) == 0 else { throw .kernelLacks("netfilter") }
-        // Made by br_netfilter, per namespace.
-        guard access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK) == 0 else {
-            throw .kernelLacks("the module br_netfilter")
-        }
+        if let missing = GateInspection.missingRights.first { throw .noRights(missing) }
     }
 }
 

@@ -36,6 +36,8 @@ package actor Manager {
 
     /// The job of each cluster that has one: there is never a second.
     fileprivate var jobs: [String: JobHandle] = [:]
+    /// The path test of each cluster that has one.
+    private var pathTests: [String: (job: PathTestJob, task: Task<PathTestCoordinator.Outcome, Never>)] = [:]
     /// Clusters whose last epoch in hold mode was given up because a gate would have held for too long.
     var outlastsHold: Set<String> = []
     private var stopping = false
@@ -68,6 +70,7 @@ package actor Manager {
     package func stop() async {
         stopping = true
         for job in jobs.values { job.cancel() }
+        for cluster in Array(pathTests.keys) { await endPathTest(of: cluster) }
         if !jobs.isEmpty {
             await withCheckedContinuation { idle.append($0) }
         }
@@ -90,6 +93,7 @@ package actor Manager {
         let handle = JobHandle()
         jobs[cluster] = handle
         let task = Task { () -> Result<Value, ManagerError> in
+            await endPathTest(of: cluster)
             do throws(ManagerError) {
                 return .success(try await body(self, handle))
             } catch {
@@ -107,6 +111,27 @@ package actor Manager {
             idle = []
         }
         return try result.get()
+    }
+
+    /// Runs a path test; nil when a job on the cluster or another test of it is under way. A job that comes meanwhile
+    /// ends it and goes first.
+    func pathTest(_ test: PathTestJob, of cluster: String) async -> PathTestCoordinator.Outcome? {
+        guard !stopping, jobs[cluster] == nil, pathTests[cluster] == nil else { return nil }
+        let task = Task { await test.run() }
+        pathTests[cluster] = (test, task)
+        let outcome = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            test.cancel()
+        }
+        pathTests[cluster] = nil
+        return outcome
+    }
+
+    private func endPathTest(of cluster: String) async {
+        guard let (test, task) = pathTests[cluster] else { return }
+        test.cancel()
+        _ = await task.value
     }
 
     /// Work on the repository, away from the actor's thread.

@@ -266,6 +266,8 @@ package enum FailureCode: String, Sendable, Codable, CaseIterable {
     case incompatibleHost = "incompatible-host"
     case cancelled = "cancelled"
     case holdExceeded = "hold-exceeded"
+    /// `holdfast doctor` found what keeps a snapshot from being taken.
+    case blockersFound = "blockers-found"
 
     package var exitCode: Int32 {
         switch self {
@@ -298,6 +300,7 @@ package enum FailureCode: String, Sendable, Codable, CaseIterable {
         case .incompatibleHost: 30
         case .cancelled: 31
         case .holdExceeded: 32
+        case .blockersFound: 33
         }
     }
 }

@@ -60,6 +60,11 @@ package enum AgentMessage: Hashable, Sendable {
     case restore(id: UInt64, RestoreReport)
     /// Bytes stored so far for one member, for progress displays; at most a few per second.
     case progress(cluster: String, epoch: Epoch, member: MemberName, stored: UInt64, total: UInt64)
+    /// Answer to `ManagerMessage.examine`.
+    case examination(request: UInt64, Result<[Finding], Failure>)
+    /// Answer to `ManagerMessage.tellTime`: the wall clock, in nanoseconds since 1970.
+    case time(request: UInt64, UInt64)
+    case pathTest(id: UInt64, PathTestReport)
 }
 
 /// From manager to agent, on the session stream.
@@ -67,4 +72,8 @@ package enum ManagerMessage: Hashable, Sendable {
     case listMachines(request: UInt64)
     case snapshot(cluster: String, epoch: Epoch, SnapshotCommand)
     case restore(id: UInt64, RestoreCommand)
+    /// Look for what stands in the way of a snapshot of these VMs; of all that may be seen when none is named.
+    case examine(request: UInt64, machines: [String])
+    case tellTime(request: UInt64)
+    case pathTest(id: UInt64, PathTestCommand)
 }

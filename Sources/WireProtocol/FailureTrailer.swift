@@ -43,7 +43,7 @@ package enum FailureTrailer {
         case .cancelled: .cancelled
         case .aborted, .gateBroken, .holdExceeded, .busy: .aborted
         case .machineNotRunning, .memberInOtherCluster, .interfaceWithoutTap, .queueTaken,
-            .repositoryNotWritable, .originalsRunning, .incompatibleHost:
+            .repositoryNotWritable, .originalsRunning, .incompatibleHost, .blockersFound:
             .failedPrecondition
         }
     }

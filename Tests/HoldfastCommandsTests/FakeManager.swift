@@ -17,6 +17,7 @@ final class FakeManager: ManagerCalls {
         /// Members whose hosts claim to have stored more than there can be.
         var boasting: [String] = []
         var error: ManagerCallError?
+        var findings: [Finding] = []
     }
 
     let answers: Answers
@@ -91,6 +92,11 @@ final class FakeManager: ManagerCalls {
     }
 
     func deleteSnapshot(_ id: String) async throws(ManagerCallError) { try note("delete snapshot \(id)") }
+
+    func diagnose(_ scope: DiagnosisScope) async throws(ManagerCallError) -> [Finding] {
+        try note("diagnose \(scope)")
+        return answers.findings
+    }
 
     func restore(
         _ request: RestoreRequest, progress: @escaping @Sendable (RestoreProgress) -> Void

@@ -54,6 +54,9 @@ import WireProtocol
             await fixture.expect(.unauthorized) { () throws(ManagerCallError) in
                 try await client.restore(RestoreRequest(snapshot: "x")) { _ in }
             }
+            await fixture.expect(.unauthorized) { () throws(ManagerCallError) in
+                try await client.diagnose(.desktops)
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import NIOConcurrencyHelpers
@@ -10,6 +11,7 @@ final class FakeAgent: Sendable {
     enum Step: String, Sendable, CaseIterable {
         case prepare, arm, flush, cut, settle, release, save, seal, abort
         case fence, load, replay, open, start, finish, discard
+        case examine, armPaths, probePaths, endPaths
     }
 
     enum Reaction: Sendable {
@@ -61,6 +63,12 @@ final class FakeAgent: Sendable {
         var ended: [Failure]?
         var machines: [MachineSummary]
         var reactions: [Step: Reaction]
+        var findings: [Finding] = []
+        /// By how many nanoseconds the clock is wrong.
+        var clock: Int64 = 0
+        var pathTest: PathTestPlan?
+        /// Channels of a path test through which nothing comes.
+        var deaf: Set<Channel> = []
     }
 
     private let state: NIOLockedValueBox<State>
@@ -84,6 +92,34 @@ final class FakeAgent: Sendable {
     }
 
     func set(_ machines: [MachineSummary]) { state.withLockedValue { $0.machines = machines } }
+
+    func find(_ findings: [Finding]) { state.withLockedValue { $0.findings = findings } }
+
+    func setClock(aheadBy nanoseconds: Int64) { state.withLockedValue { $0.clock = nanoseconds } }
+
+    func deafen(_ channel: Channel) { state.withLockedValue { _ = $0.deaf.insert(channel) } }
+
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+
+    private func pathTestAnswer(_ command: PathTestCommand) -> (Step, PathTestReport) {
+        switch command {
+        case .arm(let plan):
+            state.withLockedValue { $0.pathTest = plan }
+            return (.armPaths, .armed)
+        case .probe: return (.probePaths, .heard)
+        case .end:
+            let (plan, deaf) = state.withLockedValue { ($0.pathTest, $0.deaf) }
+            let own = Set(plan?.members(on: host).map(\.name) ?? [])
+            let arrivals = (plan?.channels ?? []).filter { own.contains($0.receiver) && !deaf.contains($0) }.map {
+                ProbeArrival(channel: $0, afterOwn: 1_000_000, bleached: false, local: false)
+            }
+            return (.endPaths, .ended(arrivals))
+        }
+    }
 
     func dial() {
         let task = Task {
@@ -139,6 +175,22 @@ final class FakeAgent: Sendable {
         switch message {
         case .listMachines(let request):
             send(.machines(request: request, .success(state.withLockedValue { $0.machines })))
+        case .examine(let request, let machines):
+            state.withLockedValue { $0.heard.append(.examine) }
+            let findings = state.withLockedValue { $0.findings }
+            let wanted = findings.filter { $0.subject.machine.map { machines.isEmpty || machines.contains($0) } ?? true }
+            send(.examination(request: request, .success(wanted)))
+        case .tellTime(let request):
+            send(.time(request: request, UInt64(Int64(clamping: FakeAgent.now) + state.withLockedValue { $0.clock })))
+        case .pathTest(let id, let command):
+            let (step, report) = pathTestAnswer(command)
+            try await react(step, to: report) {
+                send(.pathTest(id: id, $0))
+            } failing: {
+                .failed($0)
+            } refusing: {
+                .failed($0[0])
+            }
         case .snapshot(let cluster, let epoch, let command):
             let (step, report) = try snapshotAnswer(command)
             try await react(step, to: report) {

@@ -78,6 +78,13 @@ import WireProtocol
         }
     }
 
+    @Test func diagnoses() throws {
+        #expect(try [Finding](bytes(Holdfast_V1_Diagnosis(Samples.findings))) == Samples.findings)
+        for scope in [DiagnosisScope.desktops, .desktop(HostName("pc1")), .cluster("web"), .cluster("")] {
+            #expect(try DiagnosisScope(bytes(Holdfast_V1_DiagnoseRequest(scope))) == scope)
+        }
+    }
+
     @Test func skewAndSizeFollowFromTheMembers() {
         var snapshot = Samples.snapshot
         var later = Samples.evidence

@@ -70,13 +70,41 @@ enum Samples {
             .hello(AgentHello(host: HostName("pc1"), version: "1", hypervisors: ["libvirt"], offers: ["cpu": "v3"])),
             .machines(request: 1, .success([])), .machines(request: .max, .success([machine])),
             .progress(cluster: "web", epoch: Epoch(1), member: MemberName("a"), stored: 1, total: 2),
+            .examination(request: 1, .success([])), .examination(request: .max, .success(findings)),
+            .time(request: 1, .max), .time(request: .max, 1),
         ] + failures.map { .machines(request: 0, .failure($0)) }
+        + failures.map { .examination(request: 0, .failure($0)) }
+        + pathTestReports.map { .pathTest(id: 9, $0) }
         + snapshotReports.map { .snapshot(cluster: "web", epoch: Epoch(3), $0) }
         + restoreReports.map { .restore(id: 7, $0) }
     static let managerMessages: [ManagerMessage] =
         [.listMachines(request: 0), .listMachines(request: .max)]
         + snapshotCommands.map { .snapshot(cluster: "web", epoch: Epoch(3), $0) }
         + restoreCommands.map { .restore(id: .max, $0) }
+        + [
+            .examine(request: 1, machines: []), .examine(request: .max, machines: ["a", ""]), .tellTime(request: .max),
+            .pathTest(id: 1, .arm(pathTestPlan)), .pathTest(id: .max, .probe), .pathTest(id: 0, .end),
+        ]
+
+    static let findings: [Finding] = [
+        FindingSubject.manager, .cluster("web"), .desktop(HostName("pc1")), .machine("a", on: nil),
+        .machine("a", on: HostName("")), .machine("a", on: HostName("pc1")),
+        .nic("52:54:00:00:00:01", of: "a", on: nil), .disk("vda", of: "a", on: HostName("pc1")), .channel(channel),
+    ].flatMap { subject in
+        FindingLevel.allCases.map {
+            Finding(check: "rights", subject: subject, level: $0, text: "What.", remedy: "How.")
+        }
+    }
+    static let pathTestPlan = PathTestPlan(
+        id: .max, cluster: "web", members: [planned], markerKey: plan.markerKey, budget: 1)
+    static let pathTestReports: [PathTestReport] =
+        [
+            .armed, .heard, .ended([]),
+            .ended([
+                ProbeArrival(channel: channel, afterOwn: .min, bleached: true, local: false),
+                ProbeArrival(channel: channel, afterOwn: .max, bleached: false, local: true),
+            ]),
+        ] + failures.map { .failed($0) }
 
     static let snapshot = SnapshotSummary(
         id: "web-1", cluster: "web", epoch: Epoch(1), mode: .hold, createdAt: 5, sealed: true, members: [evidence],

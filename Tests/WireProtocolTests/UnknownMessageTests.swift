@@ -23,6 +23,34 @@ import WireProtocol
         #expect(throws: WireError.absent("restore event")) { try RestoreProgress(Holdfast_V1_RestoreEvent()) }
     }
 
+    @Test func findingsWithoutASubjectOrALevelAreRefused() {
+        #expect(throws: WireError.absent("subject of a finding")) { try Finding(Holdfast_V1_Finding()) }
+        #expect(throws: WireError.absent("level of a finding")) { try Finding(.with { $0.host = "pc1" }) }
+        #expect(throws: WireError.unknown("level of a finding", 9)) {
+            try Finding(
+                .with {
+                    $0.host = "pc1"
+                    $0.level = .UNRECOGNIZED(9)
+                })
+        }
+        #expect(throws: WireError.absent("result in the answer about a desktop")) {
+            try AgentMessage(.with { $0.examination = .init() })
+        }
+        #expect(throws: WireError.absent("path test report")) { try AgentMessage(.with { $0.pathTest = .init() }) }
+        #expect(throws: WireError.absent("path test command")) { try ManagerMessage(.with { $0.pathTest = .init() }) }
+    }
+
+    /// A later version's agent is understood as far as that goes.
+    @Test func aCheckOfALaterVersionIsShown() throws {
+        let finding = try Finding(
+            .with {
+                $0.check = "phase-of-the-moon"
+                $0.host = "pc1"
+                $0.level = .warning
+            })
+        #expect(finding.check == "phase-of-the-moon")
+    }
+
     @Test func aCommandOfALaterVersionIsRefused() throws {
         // Field 99, varint 1: a branch that this version has never heard of.
         let wire = try Holdfast_V1_SnapshotCommand(serializedBytes: [0x98, 0x06, 0x01] as [UInt8])

@@ -2,6 +2,7 @@ import Foundation
 import Hypervisor
 import LibvirtHypervisor
 import Logging
+import QEMUHypervisor
 
 /// The control of every consistency test: the same guests and the same images, but taken one after the other with
 /// nothing that holds their traffic. What was received before it was sent is lost for good.
@@ -53,12 +54,19 @@ package struct UncoordinatedSnapshot: Sendable {
         return snapshot
     }
 
-    private func driver(_ desktop: Int) -> LibvirtDriver {
-        LibvirtDriver(uri: lab.desktops[desktop - 1].libvirt, logger: Logger(label: "holdfast.lab"))
+    private func driver(_ machine: Lab.Machine, _ desktop: Int) -> any HypervisorDriver {
+        let logger = Logger(label: "holdfast.lab")
+        switch lab.configuration.hypervisor.kind(ofMachine: machine.index) {
+        case .qemu:
+            return QEMUDriver(
+                sockets: ["\(lab.folders.guests(desktop))/*.qmp"], machines: lab.folders.agentMachines(desktop),
+                namespace: "/run/netns/\(lab.topology.namespace(ofDesktop: desktop))", logger: logger)
+        default: return LibvirtDriver(uri: lab.desktops[desktop - 1].libvirt, logger: logger)
+        }
     }
 
     private func cut(_ machine: Lab.Machine, on desktop: Int) async throws -> Item {
-        let driver = driver(desktop)
+        let driver = driver(machine, desktop)
         let image = "\(folder)/\(machine.name).img"
         let description = try await driver.description(of: machine.uuid)
         let cut = try await driver.prepareCut(
@@ -88,8 +96,8 @@ package struct UncoordinatedSnapshot: Sendable {
     package func killAndRestore(listening: Duration = .seconds(6)) async throws -> WitnessJudgement {
         try await lab.destroyAllMachines()
         let ends = lab.logEnds()
-        for item in items { _ = try await driver(item.desktop).load(item.request) }
-        for item in items { try await driver(item.desktop).resume(item.machine.uuid) }
+        for item in items { _ = try await driver(item.machine, item.desktop).load(item.request) }
+        for item in items { try await driver(item.machine, item.desktop).resume(item.machine.uuid) }
         try await Task.sleep(for: listening)
         return try lab.judge(since: ends)
     }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// How a lab's guests and packet filters are at one moment, asked of those who must know: libvirt, the packet filter, and
+/// How a lab's guests and packet filters are at one moment, asked of those who must know: hypervisor, the packet filter, and
 /// the table of processes.
 package struct LabCondition: Sendable {
     /// What nobody must be left with, one sentence each.
@@ -37,19 +37,13 @@ package struct LabCondition: Sendable {
 
     private static func states(of lab: Lab, _ desktop: Int) async -> [String] {
         let alive = lab.machines.filter { lab.emulator(of: $0.name, on: desktop) != nil }.map(\.name)
-        let virsh = ["timeout", "5", "virsh", "--quiet", "--connect", lab.daemon(desktop).uri]
-        guard let listed = try? await Command.run(virsh + ["list", "--all"]), listed.succeeded else {
-            return ["The libvirtd of desktop \(desktop) does not answer."]
-        }
-        var states: [String: String] = [:]
-        for line in listed.standardOutput.split(separator: "\n") {
-            let words = line.split(separator: " ", omittingEmptySubsequences: true)
-            if words.count >= 3 { states[String(words[1])] = words[2...].joined(separator: " ") }
+        guard let states = try? await lab.states(on: desktop) else {
+            return ["The hypervisor of desktop \(desktop) does not answer."]
         }
         return states.filter { $0.value != "running" && $0.value != "shut off" }
             .map { "\($0.key) is \($0.value) on desktop \(desktop)." }
             + alive.filter { states[$0] == nil || states[$0] == "shut off" }
-            .map { "\($0) lives on desktop \(desktop), but libvirt says it is \(states[$0] ?? "unknown")." }
+            .map { "\($0) lives on desktop \(desktop), but its hypervisor says it is \(states[$0] ?? "unknown")." }
     }
 }
 

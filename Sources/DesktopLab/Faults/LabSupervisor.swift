@@ -23,6 +23,7 @@ package actor LabSupervisor {
         for desktop in lab.desktops {
             units.append(
                 Unit(role: ProductDaemons.agentRole(desktop.name), delay: .seconds(1), desktop: desktop.number))
+            guard lab.configuration.hypervisor.uses(.libvirt) else { continue }
             // systemd's own delay: the unit of Debian's package names none.
             units.append(
                 Unit(role: lab.daemon(desktop.number).role, delay: .milliseconds(100), desktop: desktop.number))

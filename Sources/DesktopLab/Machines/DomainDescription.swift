@@ -4,35 +4,37 @@ package enum Accelerator: String, Sendable, Codable, Hashable {
     case tcg
 }
 
-/// The libvirt description of one guest of the lab.
+/// One guest of the lab, and how libvirt is told of it.
 package struct DomainDescription: Sendable {
     package var name: String
     package var uuid: String
-    package var mac: String
+    /// Hardware address of each NIC.
+    package var nics: [String]
     /// MiB.
     package var memory: Int
     package var accelerator: Accelerator
     package var kernel: String
     package var initrd: String
     package var commandLine: String
-    package var disk: String
+    /// File of each disk.
+    package var disks: [String]
     package var serialLog: String
 
     package init(machine: Int, topology: LabTopology, folders: LabFolders, accelerator: Accelerator) {
         let configuration = topology.configuration
         name = topology.name(ofMachine: machine)
         uuid = topology.uuid(ofMachine: machine)
-        mac = topology.mac(ofMachine: machine)
+        nics = (0..<configuration.nics).map { topology.mac(ofMachine: machine, nic: $0) }
         memory = configuration.memory
         self.accelerator = accelerator
         kernel = folders.kernel
         initrd = folders.initrd
-        disk = folders.disk(of: name)
+        disks = (0..<configuration.disks).map { [name] in folders.disk(of: name, $0) }
         serialLog = folders.serialLog(of: name)
         commandLine =
             (DomainDescription.kernelOptions(accelerator) + [
                 "hf.index=\(machine)", "hf.members=\(configuration.machines)", "hf.rate=\(configuration.rate)",
-                "hf.ipv6=\(configuration.mixesFamilies ? 1 : 0)",
+                "hf.ipv6=\(configuration.mixesFamilies ? 1 : 0)", "hf.nics=\(configuration.nics)",
             ] + configuration.guestOptions).joined(separator: " ")
     }
 
@@ -69,17 +71,9 @@ package struct DomainDescription: Sendable {
           <on_crash>destroy</on_crash>
           <devices>
             <emulator>/usr/bin/qemu-system-x86_64</emulator>
-            <disk type='file' device='disk'>
-              <driver name='qemu' type='qcow2'/>
-              <source file='\(escaped(disk))'/>
-              <target dev='vda' bus='virtio'/>
-            </disk>
+        \(diskElements)
             <controller type='usb' model='none'/>
-            <interface type='bridge'>
-              <mac address='\(mac)'/>
-              <source bridge='br0'/>
-              <model type='virtio'/>
-            </interface>
+        \(nicElements)
             <serial type='file'>
               <source path='\(escaped(serialLog))' append='on'/>
               <target port='0'/>
@@ -89,6 +83,30 @@ package struct DomainDescription: Sendable {
         </domain>
 
         """
+    }
+
+    private var diskElements: String {
+        zip(disks, "abcdefghijklmnopqrstuvwxyz").map { disk, letter in
+            """
+                <disk type='file' device='disk'>
+                  <driver name='qemu' type='qcow2'/>
+                  <source file='\(escaped(disk))'/>
+                  <target dev='vd\(letter)' bus='virtio'/>
+                </disk>
+            """
+        }.joined(separator: "\n")
+    }
+
+    private var nicElements: String {
+        nics.map { mac in
+            """
+                <interface type='bridge'>
+                  <mac address='\(mac)'/>
+                  <source bridge='br0'/>
+                  <model type='virtio'/>
+                </interface>
+            """
+        }.joined(separator: "\n")
     }
 
     private func escaped(_ text: String) -> String {

@@ -39,8 +39,9 @@ package struct LabTopology: Hashable, Sendable {
         "6465736b-746f-4070-8000-\(id)\(LabTopology.hexadecimal(desktop, digits: 6))"
     }
 
-    package func mac(ofMachine machine: Int) -> String {
-        "52:54:00:77:\(LabTopology.hexadecimal(machine >> 8 & 0xFF, digits: 2))"
+    /// - Parameter nic: from 0.
+    package func mac(ofMachine machine: Int, nic: Int = 0) -> String {
+        "52:54:\(LabTopology.hexadecimal(nic, digits: 2)):77:\(LabTopology.hexadecimal(machine >> 8 & 0xFF, digits: 2))"
             + ":\(LabTopology.hexadecimal(machine & 0xFF, digits: 2))"
     }
 

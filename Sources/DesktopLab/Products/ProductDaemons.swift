@@ -93,7 +93,10 @@ struct ProductDaemons: Sendable {
         state: \(folders.agent(desktop))
         repository: \(folders.repository)
         storage: \(folders.storage(desktop))
-        libvirt: "qemu+unix:///system?socket=\(folders.socket(ofDesktop: desktop))"
+        libvirt: "\(uses(.libvirt) ? LibvirtDaemon(desktop: desktop, topology: topology, folders: folders).uri : "")"
+        qemu:
+          sockets: \(uses(.qemu) ? "[\"\(folders.guests(desktop))/*.qmp\"]" : "[]")
+          machines: \(folders.agentMachines(desktop))
         allow: ["*"]
         gate:
           queueBase: 7100
@@ -101,6 +104,8 @@ struct ProductDaemons: Sendable {
 
         """
     }
+
+    private func uses(_ kind: LabHypervisor) -> Bool { topology.configuration.hypervisor.uses(kind) }
 
     private struct AgentList: Decodable {
         struct Agent: Decodable {

@@ -13,6 +13,7 @@ enum Answer: Sendable {
     case verification(SnapshotVerification)
     case snapshotDeleted(String)
     case restored(RestoreSummary)
+    case diagnosis(Diagnosis)
 
     /// What must be said beside the answer.
     var warnings: [String] {
@@ -22,8 +23,12 @@ enum Answer: Sendable {
 
     /// Of an answer that is bad news.
     var exitCode: FailureCode? {
-        guard case .verification(let verification) = self else { return nil }
-        return verification.problems.isEmpty && verification.snapshot.verdict.consistent ? nil : .snapshotDamaged
+        switch self {
+        case .verification(let verification):
+            verification.problems.isEmpty && verification.snapshot.verdict.consistent ? nil : .snapshotDamaged
+        case .diagnosis(let diagnosis): diagnosis.exitCode
+        default: nil
+        }
     }
 
     func rendered(as format: OutputFormat) -> String {
@@ -45,6 +50,7 @@ enum Answer: Sendable {
         case .verification(let verification): TableRendering.verification(verification)
         case .snapshotDeleted(let id): "The snapshot \(id) is deleted.\n"
         case .restored(let summary): TableRendering.restored(summary)
+        case .diagnosis(let diagnosis): DiagnosisRendering.text(diagnosis)
         }
     }
 
@@ -61,6 +67,7 @@ enum Answer: Sendable {
             JSONRendering.text(["verification": VerificationDocument(verification)])
         case .snapshotDeleted(let id): JSONRendering.text(["deleted": ["snapshot": id]])
         case .restored(let summary): JSONRendering.text(["restore": RestoreDocument(summary)])
+        case .diagnosis(let diagnosis): JSONRendering.text(["diagnosis": DiagnosisDocument(diagnosis)])
         }
     }
 }

@@ -147,21 +147,9 @@ package final class EpochRunner: Sendable {
     private func openGate(
         for members: [PlannedMember], machines: [MemberName: VirtualMachine], plan: SnapshotPlan
     ) async throws {
-        let gated = try members.map { member in
-            GatedMember(
-                name: member.name.rawValue,
-                nics: try member.nics.compactMap { planned in
-                    let nic = machines[member.name]?.nics.first { $0.mac == planned.mac }
-                    guard let tap = nic?.tap, let bridge = nic?.bridge else { return nil }
-                    return GatedNIC(mac: try planned.address, tap: tap, bridge: bridge)
-                })
-        }
-        let peers = try plan.members.flatMap { member in
-            try member.nics.map { PeerNIC(member: member.name.rawValue, mac: try $0.address) }
-        }
-        let epochPlan = EpochPlan(
-            epoch: plan.epoch.rawValue, key: plan.markerKey, members: gated, peers: peers,
-            holdBudget: .milliseconds(Int64(plan.holdBudget)), colourBudget: .milliseconds(Int64(plan.colourBudget)))
+        let epochPlan = try EpochPlan(
+            epoch: plan.epoch.rawValue, key: plan.markerKey, own: members, machines: machines, members: plan.members,
+            holdBudget: plan.holdBudget, colourBudget: plan.colourBudget)
         let gate = try await BlockingWork.run { [gate = services.gate] in try gate.openEpoch(epochPlan) }
         work.withLockedValue { $0.gate = gate }
         Task {

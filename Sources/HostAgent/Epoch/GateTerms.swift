@@ -1,8 +1,37 @@
+import Hypervisor
 import PacketGate
 import Packets
 import SnapshotProtocol
 
 // The gate's terms in those of the protocol, and the other way round.
+
+extension EpochPlan {
+    /// - Parameters:
+    ///   - own: the members of this host.
+    ///   - machines: what they are now.
+    ///   - members: all of the cluster.
+    ///   - holdBudget: in milliseconds, as `colourBudget`.
+    init(
+        epoch: UInt64, key: [UInt8], own: [PlannedMember], machines: [MemberName: VirtualMachine],
+        members: [PlannedMember], holdBudget: UInt64, colourBudget: UInt64
+    ) throws {
+        let gated = try own.map { member in
+            GatedMember(
+                name: member.name.rawValue,
+                nics: try member.nics.compactMap { planned in
+                    let nic = machines[member.name]?.nics.first { $0.mac == planned.mac }
+                    guard let tap = nic?.tap, let bridge = nic?.bridge else { return nil }
+                    return GatedNIC(mac: try planned.address, tap: tap, bridge: bridge)
+                })
+        }
+        let peers = try members.flatMap { member in
+            try member.nics.map { PeerNIC(member: member.name.rawValue, mac: try $0.address) }
+        }
+        self.init(
+            epoch: epoch, key: key, members: gated, peers: peers, holdBudget: .milliseconds(Int64(holdBudget)),
+            colourBudget: .milliseconds(Int64(colourBudget)))
+    }
+}
 
 extension GateMode {
     init(_ mode: SnapshotMode) {

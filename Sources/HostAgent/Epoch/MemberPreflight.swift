@@ -1,15 +1,10 @@
-import Foundation
 import Hypervisor
 import SnapshotProtocol
-import SnapshotStore
 
 /// Looks, before anything is frozen, whether members can be snapshotted.
 struct MemberPreflight {
     let configuration: AgentConfiguration
     let hypervisor: any HypervisorDriver
-
-    /// Room that an overlay may need while its image is saved, in bytes.
-    private static let overlayRoom: UInt64 = 64 << 20
 
     func check(_ members: [PlannedMember]) async throws -> [MemberName: VirtualMachine] {
         var machines: [MemberName: VirtualMachine] = [:]
@@ -29,10 +24,8 @@ struct MemberPreflight {
     }
 
     private func blockers(of machine: VirtualMachine, planned member: PlannedMember) -> [Failure] {
-        guard configuration.allows(machine.name) else {
-            let text =
-                "\(configuration.host) does not allow this VM. Add it to `allow` in the agent's configuration there."
-            return [Failure(.noRights, member: member.name, text)]
+        if let refusal = configuration.refusal(of: machine) {
+            return [Failure(refusal.code, member: member.name, refusal.message)]
         }
         var blockers = Machines.blockers(of: machine)
         if Set(machine.nics.map(\.mac)) != Set(member.nics.map(\.mac)) {
@@ -44,29 +37,21 @@ struct MemberPreflight {
 
     private func spaceShortage(for machines: [VirtualMachine]) async -> [Failure] {
         do {
-            let needed = machines.reduce(0) { $0 + $1.memory + Machines.diskBytes(of: $1) }
-            let repository = try configuration.openRepository()
-            let free = try await BlockingWork.run { try repository.freeSpace() }
-            var failures: [Failure] = []
-            if free < needed + needed / 20 {
-                failures.append(Failure(.noSpace, message("repository", repository.path, needed + needed / 20, free)))
+            let needs = SpaceNeeds(of: machines, configuration: configuration)
+            return try await BlockingWork.run {
+                [try needs.repositoryShortage().failure, try needs.storageShortage().failure].compactMap { $0 }
             }
-            let workspace = configuration.workspace
-            try FileManager.default.createDirectory(atPath: workspace, withIntermediateDirectories: true)
-            let attributes = try FileManager.default.attributesOfFileSystem(forPath: workspace)
-            let room = (attributes[.systemFreeSize] as? NSNumber)?.uint64Value ?? 0
-            let overlays = Self.overlayRoom * UInt64(machines.reduce(0) { $0 + $1.disks.count })
-            if room < overlays {
-                failures.append(Failure(.noSpace, message("storage folder", workspace, overlays, room)))
-            }
-            return failures
         } catch {
             return [failure(of: error, member: nil)]
         }
     }
+}
 
-    private func message(_ what: String, _ path: String, _ needed: UInt64, _ free: UInt64) -> String {
-        "The \(what) \(path) on \(configuration.host) has \(free >> 20) MiB free, and this snapshot may need "
-            + "\(needed >> 20) MiB there. Delete old snapshots or give it more room."
+extension AgentConfiguration {
+    /// Why the desktop's owner does not let a VM be snapshotted; nil if that is allowed.
+    func refusal(of machine: VirtualMachine) -> Failure? {
+        guard !allows(machine.name) else { return nil }
+        let text = "\(host) does not allow this VM. Add it to `allow` in the agent's configuration there."
+        return Failure(.noRights, member: MemberName(machine.name), text)
     }
 }

@@ -105,6 +105,10 @@ package protocol HypervisorDriver: Sendable {
     /// Short name, as in `libvirt`.
     var name: String { get }
 
+    /// The drivers for which this one speaks: itself, unless it speaks for several. For whoever must know of each
+    /// whether its hypervisor can be reached.
+    var parts: [any HypervisorDriver] { get }
+
     /// What it can do with the VMs of this host at all.
     var capabilities: DriverCapabilities { get }
 
@@ -158,5 +162,6 @@ package protocol HypervisorDriver: Sendable {
 }
 
 extension HypervisorDriver {
+    package var parts: [any HypervisorDriver] { [self] }
     package var capabilities: DriverCapabilities { .complete }
 }

@@ -64,6 +64,9 @@ struct MonitorConnection: ~Copyable {
         return result == 0 && credentials[0] > 0 ? credentials[0] : nil
     }
 
+    /// Another descriptor of the same socket; -1 if there can be none.
+    func duplicate() -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
+
     // MARK: Reading
 
     /// The next line without its end, or nil at the deadline.

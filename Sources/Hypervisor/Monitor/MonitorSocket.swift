@@ -31,6 +31,8 @@ package final class MonitorSocket: Monitor, Sendable {
     /// The process that made the socket: QEMU, unless whoever started it made the socket and handed it over.
     package let peerProcess: Int32?
     private let state: NIOLockedValueBox<Box>
+    /// A descriptor of the same socket, open for as long as this object is there.
+    private let breaker: Int32
 
     /// Holds what cannot be copied.
     private final class Box: @unchecked Sendable {
@@ -70,6 +72,7 @@ package final class MonitorSocket: Monitor, Sendable {
     ) throws(HypervisorError) {
         self.machineName = machineName
         peerProcess = connection.peerProcess
+        breaker = connection.duplicate()
         state = NIOLockedValueBox(Box(State(connection: connection)))
         guard try greeted(by: deadline) else {
             if let path, MonitorHolder.isHeld(path, server: peerProcess) {
@@ -83,6 +86,8 @@ package final class MonitorSocket: Monitor, Sendable {
         }
         try execute(#"{"execute":"qmp_capabilities"}"#, descriptor: nil, deadline: deadline)
     }
+
+    deinit { close(breaker) }
 
     private func greeted(by deadline: UInt64) throws(HypervisorError) -> Bool {
         try locked { state throws(HypervisorError) in
@@ -162,6 +167,18 @@ package final class MonitorSocket: Monitor, Sendable {
         }
     }
 
+    /// As `event`, but leaves it for whoever takes it.
+    package func sees(by deadline: UInt64, where isWanted: (MonitorEvent) -> Bool) throws(HypervisorError) -> Bool {
+        try locked { state throws(HypervisorError) in
+            for _ in 0..<Bounds.lines {
+                if state.events.contains(where: isWanted) { return true }
+                guard state.connection != nil else { return false }
+                guard try self.message(&state, by: deadline, doing: "an event") != nil else { return false }
+            }
+            return false
+        }
+    }
+
     /// Forgets what has happened so far, so that only what comes from now on is found.
     package func forgetEvents() throws(HypervisorError) {
         try locked { state throws(HypervisorError) in
@@ -176,6 +193,14 @@ package final class MonitorSocket: Monitor, Sendable {
 
     /// Whether QEMU has closed the socket, or it is of no use any more for another reason.
     package var isClosed: Bool { state.withLockedValue { $0.state.connection == nil } }
+
+    /// Ends the connection at once, also under a command that waits for its answer.
+    package func shutDown() { shutdown(breaker, Int32(SHUT_RDWR)) }
+
+    /// The process that listens at that path, if it can be known: nothing of its monitor is used.
+    package static func server(at path: String) -> Int32? {
+        try? MonitorConnection.connect(path: path, limit: 0, deadline: 0).peerProcess
+    }
 
     // MARK: Lines
 

@@ -98,6 +98,13 @@ struct AdministrationService: Holdfast_V1_Administration.SimpleServiceProtocol {
         }
     }
 
+    func diagnose(request: Holdfast_V1_DiagnoseRequest, context: ServerContext) async throws -> Holdfast_V1_Diagnosis {
+        let findings = try await call(context) { () throws(ManagerError) in
+            try await manager.diagnose(DiagnosisScope(request))
+        }
+        return Holdfast_V1_Diagnosis(findings)
+    }
+
     private func call<Value: Sendable>(
         _ context: ServerContext, _ body: () async throws(ManagerError) -> Value
     ) async throws -> Value {

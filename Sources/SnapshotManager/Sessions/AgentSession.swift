@@ -11,6 +11,9 @@ package final class AgentSession: Sendable {
         case machines(request: UInt64)
         case epoch(cluster: String, Epoch)
         case restore(id: UInt64)
+        case examination(request: UInt64)
+        case time(request: UInt64)
+        case pathTest(id: UInt64)
     }
 
     package enum Event: Sendable {
@@ -33,6 +36,7 @@ package final class AgentSession: Sendable {
         var closed = false
         var reason: Failure?
         var offers: [String: String] = [:]
+        var version = ""
         var nextRequest: UInt64 = 1
     }
 
@@ -45,7 +49,15 @@ package final class AgentSession: Sendable {
     /// What the host can meet of a VM's requirements, by the agent's hello.
     package var offers: [String: String] { state.withLockedValue { $0.offers } }
 
-    func greet(_ hello: AgentHello) { state.withLockedValue { $0.offers = hello.offers } }
+    /// Of the agent's software, by its hello.
+    package var version: String { state.withLockedValue { $0.version } }
+
+    func greet(_ hello: AgentHello) {
+        state.withLockedValue { state in
+            state.offers = hello.offers
+            state.version = hello.version
+        }
+    }
 
     package func send(_ message: ManagerMessage) { sink.yield(message) }
 
@@ -72,6 +84,9 @@ package final class AgentSession: Sendable {
             case .snapshot(let cluster, let epoch, _): .epoch(cluster: cluster, epoch)
             case .progress(let cluster, let epoch, _, _, _): .epoch(cluster: cluster, epoch)
             case .restore(let id, _): .restore(id: id)
+            case .examination(let request, _): .examination(request: request)
+            case .time(let request, _): .time(request: request)
+            case .pathTest(let id, _): .pathTest(id: id)
             }
         guard let topic else { return }
         let listener = state.withLockedValue { $0.listeners[topic] }
@@ -95,32 +110,90 @@ package final class AgentSession: Sendable {
     /// Why the manager ended the session, if it did.
     package var closeReason: Failure? { state.withLockedValue { $0.reason } }
 
+    // MARK: Questions
+
     /// Asks the agent which VMs there are. Waits `bound` milliseconds at most.
     package func machines(bound: UInt64) async -> Result<[MachineSummary], Failure> {
-        let request = state.withLockedValue { state in
+        let request = nextRequest()
+        let text = "\(host) did not say in time which VMs it has. See whether its hypervisor hangs."
+        return await ask(
+            .listMachines(request: request), about: .machines(request: request), bound: bound,
+            late: Failure(.hypervisorUnavailable, text)
+        ) { message in
+            guard case .machines(_, let result) = message else { return nil }
+            return result
+        }
+    }
+
+    /// Has the agent look for what stands in the way of a snapshot.
+    func examination(of machines: [String]) async -> Result<[Finding], Failure> {
+        let request = nextRequest()
+        let text =
+            "\(host) did not say in time what it found. See the log of its agent, and run the same version of Holdfast "
+            + "there and on the manager."
+        return await ask(
+            .examine(request: request, machines: machines), about: .examination(request: request),
+            bound: Self.examinationBound, late: Failure(.deadline, text)
+        ) { message in
+            guard case .examination(_, let result) = message else { return nil }
+            return result
+        }
+    }
+
+    /// Long enough for a desktop on which everything that is asked hangs for as long as it may.
+    private static let examinationBound: UInt64 = 120_000
+
+    /// Compares the clocks, by the best of some exchanges; nil when the agent does not answer.
+    func clock() async -> ClockEstimate? {
+        var estimates: [ClockEstimate] = []
+        for _ in 0..<5 {
+            let request = nextRequest()
+            // Elapsed time by the monotonic clock: the manager's own wall clock may be stepped meanwhile.
+            let (asked, began) = (WallClock.now, ContinuousClock.now)
+            let answer = await ask(
+                .tellTime(request: request), about: .time(request: request), bound: 2_000,
+                late: Failure(.deadline, "")
+            ) { message -> Result<(UInt64, Duration), Failure>? in
+                guard case .time(_, let told) = message else { return nil }
+                return .success((told, began.duration(to: .now)))
+            }
+            guard case .success(let (told, trip)) = answer else { break }
+            let (seconds, attoseconds) = trip.components
+            let nanoseconds = UInt64(clamping: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+            estimates.append(ClockEstimate(asked: asked, told: told, answered: asked &+ nanoseconds))
+        }
+        return ClockEstimate.best(of: estimates)
+    }
+
+    private func nextRequest() -> UInt64 {
+        state.withLockedValue { state in
             defer { state.nextRequest += 1 }
             return state.nextRequest
         }
-        let (answers, answer) = AsyncStream.makeStream(of: Result<[MachineSummary], Failure>.self)
-        let topic = Topic.machines(request: request)
+    }
+
+    private func ask<Value: Sendable>(
+        _ question: ManagerMessage, about topic: Topic, bound: UInt64, late: Failure,
+        _ read: @escaping @Sendable (AgentMessage) -> Result<Value, Failure>?
+    ) async -> Result<Value, Failure> {
+        let (answers, answer) = AsyncStream.makeStream(of: Result<Value, Failure>.self)
         let host = self.host
         listen(to: topic) { event in
             switch event {
-            case .message(.machines(_, let result)): answer.yield(result)
-            case .message: break
+            case .message(let message):
+                if let result = read(message) { answer.yield(result) }
             case .lost:
-                let text = "The connection to \(host) was lost before it said which VMs it has. Try again."
+                let text = "The connection to \(host) was lost before it had answered. Try again."
                 answer.yield(.failure(Failure(.hostUnavailable, text)))
             }
         }
         defer { stopListening(to: topic) }
         let timer = Task {
             guard (try? await Task.sleep(for: .milliseconds(bound))) != nil else { return }
-            let text = "\(host) did not say in time which VMs it has. See whether its hypervisor hangs."
-            answer.yield(.failure(Failure(.hypervisorUnavailable, text)))
+            answer.yield(.failure(late))
         }
         defer { timer.cancel() }
-        send(.listMachines(request: request))
+        send(question)
         for await first in answers { return first }
         return .failure(Failure(.cancelled, "The call was cancelled."))
     }

@@ -176,6 +176,19 @@ package enum Holdfast_V1_Administration: Sendable {
                 type: .serverStreaming
             )
         }
+        /// Namespace for "Diagnose" metadata.
+        package enum Diagnose: Sendable {
+            /// Request type for "Diagnose".
+            package typealias Input = Holdfast_V1_DiagnoseRequest
+            /// Response type for "Diagnose".
+            package typealias Output = Holdfast_V1_Diagnosis
+            /// Descriptor for "Diagnose".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "holdfast.v1.Administration"),
+                method: "Diagnose",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "holdfast.v1.Administration" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             ListAgents.descriptor,
@@ -189,7 +202,8 @@ package enum Holdfast_V1_Administration: Sendable {
             ShowSnapshot.descriptor,
             VerifySnapshot.descriptor,
             DeleteSnapshot.descriptor,
-            Restore.descriptor
+            Restore.descriptor,
+            Diagnose.descriptor
         ]
     }
 }
@@ -388,6 +402,20 @@ extension Holdfast_V1_Administration {
             request: GRPCCore.StreamingServerRequest<Holdfast_V1_RestoreRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Holdfast_V1_RestoreEvent>
+
+        /// Handle the "Diagnose" method.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Holdfast_V1_DiagnoseRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Holdfast_V1_Diagnosis` messages.
+        func diagnose(
+            request: GRPCCore.StreamingServerRequest<Holdfast_V1_DiagnoseRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Holdfast_V1_Diagnosis>
     }
 
     /// Service protocol for the "holdfast.v1.Administration" service.
@@ -570,6 +598,20 @@ extension Holdfast_V1_Administration {
             request: GRPCCore.ServerRequest<Holdfast_V1_RestoreRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Holdfast_V1_RestoreEvent>
+
+        /// Handle the "Diagnose" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Holdfast_V1_DiagnoseRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Holdfast_V1_Diagnosis` message.
+        func diagnose(
+            request: GRPCCore.ServerRequest<Holdfast_V1_DiagnoseRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Holdfast_V1_Diagnosis>
     }
 
     /// Simple service protocol for the "holdfast.v1.Administration" service.
@@ -752,6 +794,20 @@ extension Holdfast_V1_Administration {
             response: GRPCCore.RPCWriter<Holdfast_V1_RestoreEvent>,
             context: GRPCCore.ServerContext
         ) async throws
+
+        /// Handle the "Diagnose" method.
+        ///
+        /// - Parameters:
+        ///   - request: A `Holdfast_V1_DiagnoseRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Holdfast_V1_Diagnosis` to respond with.
+        func diagnose(
+            request: Holdfast_V1_DiagnoseRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Holdfast_V1_Diagnosis
     }
 }
 
@@ -886,6 +942,17 @@ extension Holdfast_V1_Administration.StreamingServiceProtocol {
             serializer: GRPCProtobuf.ProtobufSerializer<Holdfast_V1_RestoreEvent>(),
             handler: { request, context in
                 try await self.restore(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Holdfast_V1_Administration.Method.Diagnose.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Holdfast_V1_DiagnoseRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Holdfast_V1_Diagnosis>(),
+            handler: { request, context in
+                try await self.diagnose(
                     request: request,
                     context: context
                 )
@@ -1027,6 +1094,17 @@ extension Holdfast_V1_Administration.ServiceProtocol {
             context: context
         )
         return response
+    }
+
+    package func diagnose(
+        request: GRPCCore.StreamingServerRequest<Holdfast_V1_DiagnoseRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Holdfast_V1_Diagnosis> {
+        let response = try await self.diagnose(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
     }
 }
 
@@ -1194,6 +1272,19 @@ extension Holdfast_V1_Administration.SimpleServiceProtocol {
                 )
                 return [:]
             }
+        )
+    }
+
+    package func diagnose(
+        request: GRPCCore.ServerRequest<Holdfast_V1_DiagnoseRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Holdfast_V1_Diagnosis> {
+        return GRPCCore.ServerResponse<Holdfast_V1_Diagnosis>(
+            message: try await self.diagnose(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
         )
     }
 }
@@ -1438,6 +1529,25 @@ extension Holdfast_V1_Administration {
             deserializer: some GRPCCore.MessageDeserializer<Holdfast_V1_RestoreEvent>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Holdfast_V1_RestoreEvent>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Diagnose" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Holdfast_V1_DiagnoseRequest` message.
+        ///   - serializer: A serializer for `Holdfast_V1_DiagnoseRequest` messages.
+        ///   - deserializer: A deserializer for `Holdfast_V1_Diagnosis` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func diagnose<Result>(
+            request: GRPCCore.ClientRequest<Holdfast_V1_DiagnoseRequest>,
+            serializer: some GRPCCore.MessageSerializer<Holdfast_V1_DiagnoseRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Holdfast_V1_Diagnosis>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Holdfast_V1_Diagnosis>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -1817,6 +1927,36 @@ extension Holdfast_V1_Administration {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "Diagnose" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Holdfast_V1_DiagnoseRequest` message.
+        ///   - serializer: A serializer for `Holdfast_V1_DiagnoseRequest` messages.
+        ///   - deserializer: A deserializer for `Holdfast_V1_Diagnosis` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func diagnose<Result>(
+            request: GRPCCore.ClientRequest<Holdfast_V1_DiagnoseRequest>,
+            serializer: some GRPCCore.MessageSerializer<Holdfast_V1_DiagnoseRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Holdfast_V1_Diagnosis>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Holdfast_V1_Diagnosis>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Holdfast_V1_Administration.Method.Diagnose.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -2114,6 +2254,31 @@ extension Holdfast_V1_Administration.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Holdfast_V1_RestoreRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Holdfast_V1_RestoreEvent>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Diagnose" method.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Holdfast_V1_DiagnoseRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func diagnose<Result>(
+        request: GRPCCore.ClientRequest<Holdfast_V1_DiagnoseRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Holdfast_V1_Diagnosis>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.diagnose(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Holdfast_V1_DiagnoseRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Holdfast_V1_Diagnosis>(),
             options: options,
             onResponse: handleResponse
         )
@@ -2461,6 +2626,35 @@ extension Holdfast_V1_Administration.ClientProtocol {
             metadata: metadata
         )
         return try await self.restore(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Diagnose" method.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func diagnose<Result>(
+        _ message: Holdfast_V1_DiagnoseRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Holdfast_V1_Diagnosis>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Holdfast_V1_DiagnoseRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.diagnose(
             request: request,
             options: options,
             onResponse: handleResponse

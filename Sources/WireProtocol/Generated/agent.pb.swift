@@ -233,6 +233,30 @@ package nonisolated struct Holdfast_V1_AgentMessage: Sendable {
     set {message = .progress(newValue)}
   }
 
+  package var examination: Holdfast_V1_ExamineAnswer {
+    get {
+      if case .examination(let v)? = message {return v}
+      return Holdfast_V1_ExamineAnswer()
+    }
+    set {message = .examination(newValue)}
+  }
+
+  package var time: Holdfast_V1_TimeAnswer {
+    get {
+      if case .time(let v)? = message {return v}
+      return Holdfast_V1_TimeAnswer()
+    }
+    set {message = .time(newValue)}
+  }
+
+  package var pathTest: Holdfast_V1_PathTestProgress {
+    get {
+      if case .pathTest(let v)? = message {return v}
+      return Holdfast_V1_PathTestProgress()
+    }
+    set {message = .pathTest(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -241,6 +265,9 @@ package nonisolated struct Holdfast_V1_AgentMessage: Sendable {
     case snapshot(Holdfast_V1_EpochReport)
     case restore(Holdfast_V1_RestoreProgress)
     case progress(Holdfast_V1_StoreProgress)
+    case examination(Holdfast_V1_ExamineAnswer)
+    case time(Holdfast_V1_TimeAnswer)
+    case pathTest(Holdfast_V1_PathTestProgress)
 
   }
 
@@ -338,12 +365,39 @@ package nonisolated struct Holdfast_V1_ManagerMessage: Sendable {
     set {message = .restore(newValue)}
   }
 
+  package var examine: Holdfast_V1_ExamineRequest {
+    get {
+      if case .examine(let v)? = message {return v}
+      return Holdfast_V1_ExamineRequest()
+    }
+    set {message = .examine(newValue)}
+  }
+
+  package var tellTime: Holdfast_V1_TimeRequest {
+    get {
+      if case .tellTime(let v)? = message {return v}
+      return Holdfast_V1_TimeRequest()
+    }
+    set {message = .tellTime(newValue)}
+  }
+
+  package var pathTest: Holdfast_V1_PathTestOrder {
+    get {
+      if case .pathTest(let v)? = message {return v}
+      return Holdfast_V1_PathTestOrder()
+    }
+    set {message = .pathTest(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
     case listMachines(Holdfast_V1_MachinesRequest)
     case snapshot(Holdfast_V1_EpochCommand)
     case restore(Holdfast_V1_RestoreOrder)
+    case examine(Holdfast_V1_ExamineRequest)
+    case tellTime(Holdfast_V1_TimeRequest)
+    case pathTest(Holdfast_V1_PathTestOrder)
 
   }
 
@@ -706,7 +760,7 @@ nonisolated extension Holdfast_V1_StoreProgress: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Holdfast_V1_AgentMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AgentMessage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}machines\0\u{1}snapshot\0\u{1}restore\0\u{1}progress\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}machines\0\u{1}snapshot\0\u{1}restore\0\u{1}progress\0\u{1}examination\0\u{1}time\0\u{3}path_test\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -779,6 +833,45 @@ nonisolated extension Holdfast_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
           self.message = .progress(v)
         }
       }()
+      case 6: try {
+        var v: Holdfast_V1_ExamineAnswer?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .examination(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .examination(v)
+        }
+      }()
+      case 7: try {
+        var v: Holdfast_V1_TimeAnswer?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .time(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .time(v)
+        }
+      }()
+      case 8: try {
+        var v: Holdfast_V1_PathTestProgress?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .pathTest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .pathTest(v)
+        }
+      }()
       default: break
       }
     }
@@ -809,6 +902,18 @@ nonisolated extension Holdfast_V1_AgentMessage: SwiftProtobuf.Message, SwiftProt
     case .progress?: try {
       guard case .progress(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .examination?: try {
+      guard case .examination(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .time?: try {
+      guard case .time(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .pathTest?: try {
+      guard case .pathTest(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case nil: break
     }
@@ -937,7 +1042,7 @@ nonisolated extension Holdfast_V1_RestoreOrder: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Holdfast_V1_ManagerMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ManagerMessage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}list_machines\0\u{1}snapshot\0\u{1}restore\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}list_machines\0\u{1}snapshot\0\u{1}restore\0\u{1}examine\0\u{3}tell_time\0\u{3}path_test\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -984,6 +1089,45 @@ nonisolated extension Holdfast_V1_ManagerMessage: SwiftProtobuf.Message, SwiftPr
           self.message = .restore(v)
         }
       }()
+      case 4: try {
+        var v: Holdfast_V1_ExamineRequest?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .examine(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .examine(v)
+        }
+      }()
+      case 5: try {
+        var v: Holdfast_V1_TimeRequest?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .tellTime(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .tellTime(v)
+        }
+      }()
+      case 6: try {
+        var v: Holdfast_V1_PathTestOrder?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .pathTest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .pathTest(v)
+        }
+      }()
       default: break
       }
     }
@@ -1006,6 +1150,18 @@ nonisolated extension Holdfast_V1_ManagerMessage: SwiftProtobuf.Message, SwiftPr
     case .restore?: try {
       guard case .restore(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .examine?: try {
+      guard case .examine(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .tellTime?: try {
+      guard case .tellTime(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .pathTest?: try {
+      guard case .pathTest(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
     case nil: break
     }

@@ -54,6 +54,7 @@ package nonisolated enum Holdfast_V1_FailureCode: SwiftProtobuf.Enum, Swift.Case
   case incompatibleHost // = 27
   case cancelled // = 28
   case holdExceeded // = 29
+  case blockersFound // = 30
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -92,6 +93,7 @@ package nonisolated enum Holdfast_V1_FailureCode: SwiftProtobuf.Enum, Swift.Case
     case 27: self = .incompatibleHost
     case 28: self = .cancelled
     case 29: self = .holdExceeded
+    case 30: self = .blockersFound
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -128,6 +130,7 @@ package nonisolated enum Holdfast_V1_FailureCode: SwiftProtobuf.Enum, Swift.Case
     case .incompatibleHost: return 27
     case .cancelled: return 28
     case .holdExceeded: return 29
+    case .blockersFound: return 30
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -164,6 +167,7 @@ package nonisolated enum Holdfast_V1_FailureCode: SwiftProtobuf.Enum, Swift.Case
     .incompatibleHost,
     .cancelled,
     .holdExceeded,
+    .blockersFound,
   ]
 
 }
@@ -235,7 +239,7 @@ package nonisolated struct Holdfast_V1_Reason: Sendable {
 fileprivate nonisolated let _protobuf_package = "holdfast.v1"
 
 nonisolated extension Holdfast_V1_FailureCode: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FAILURE_CODE_UNSPECIFIED\0\u{1}FAILURE_CODE_INTERNAL_ERROR\0\u{1}FAILURE_CODE_USAGE\0\u{1}FAILURE_CODE_UNREACHABLE\0\u{1}FAILURE_CODE_UNAUTHORIZED\0\u{1}FAILURE_CODE_NOT_FOUND\0\u{1}FAILURE_CODE_ALREADY_EXISTS\0\u{1}FAILURE_CODE_UNKNOWN_MACHINE\0\u{1}FAILURE_CODE_MACHINE_NOT_RUNNING\0\u{1}FAILURE_CODE_MEMBER_IN_OTHER_CLUSTER\0\u{1}FAILURE_CODE_INTERFACE_WITHOUT_TAP\0\u{1}FAILURE_CODE_NO_RIGHTS\0\u{1}FAILURE_CODE_HYPERVISOR_UNAVAILABLE\0\u{1}FAILURE_CODE_QUEUE_TAKEN\0\u{1}FAILURE_CODE_NO_SPACE\0\u{1}FAILURE_CODE_REPOSITORY_NOT_WRITABLE\0\u{1}FAILURE_CODE_SNAPSHOT_DAMAGED\0\u{1}FAILURE_CODE_MANIFEST_VERSION\0\u{1}FAILURE_CODE_ORIGINALS_RUNNING\0\u{1}FAILURE_CODE_TOKEN_REFUSED\0\u{1}FAILURE_CODE_FOREIGN_CERTIFICATE\0\u{1}FAILURE_CODE_HOST_UNAVAILABLE\0\u{1}FAILURE_CODE_BUSY\0\u{1}FAILURE_CODE_ABORTED\0\u{1}FAILURE_CODE_GATE_BROKEN\0\u{1}FAILURE_CODE_DEADLINE\0\u{1}FAILURE_CODE_UNSUPPORTED\0\u{1}FAILURE_CODE_INCOMPATIBLE_HOST\0\u{1}FAILURE_CODE_CANCELLED\0\u{1}FAILURE_CODE_HOLD_EXCEEDED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FAILURE_CODE_UNSPECIFIED\0\u{1}FAILURE_CODE_INTERNAL_ERROR\0\u{1}FAILURE_CODE_USAGE\0\u{1}FAILURE_CODE_UNREACHABLE\0\u{1}FAILURE_CODE_UNAUTHORIZED\0\u{1}FAILURE_CODE_NOT_FOUND\0\u{1}FAILURE_CODE_ALREADY_EXISTS\0\u{1}FAILURE_CODE_UNKNOWN_MACHINE\0\u{1}FAILURE_CODE_MACHINE_NOT_RUNNING\0\u{1}FAILURE_CODE_MEMBER_IN_OTHER_CLUSTER\0\u{1}FAILURE_CODE_INTERFACE_WITHOUT_TAP\0\u{1}FAILURE_CODE_NO_RIGHTS\0\u{1}FAILURE_CODE_HYPERVISOR_UNAVAILABLE\0\u{1}FAILURE_CODE_QUEUE_TAKEN\0\u{1}FAILURE_CODE_NO_SPACE\0\u{1}FAILURE_CODE_REPOSITORY_NOT_WRITABLE\0\u{1}FAILURE_CODE_SNAPSHOT_DAMAGED\0\u{1}FAILURE_CODE_MANIFEST_VERSION\0\u{1}FAILURE_CODE_ORIGINALS_RUNNING\0\u{1}FAILURE_CODE_TOKEN_REFUSED\0\u{1}FAILURE_CODE_FOREIGN_CERTIFICATE\0\u{1}FAILURE_CODE_HOST_UNAVAILABLE\0\u{1}FAILURE_CODE_BUSY\0\u{1}FAILURE_CODE_ABORTED\0\u{1}FAILURE_CODE_GATE_BROKEN\0\u{1}FAILURE_CODE_DEADLINE\0\u{1}FAILURE_CODE_UNSUPPORTED\0\u{1}FAILURE_CODE_INCOMPATIBLE_HOST\0\u{1}FAILURE_CODE_CANCELLED\0\u{1}FAILURE_CODE_HOLD_EXCEEDED\0\u{1}FAILURE_CODE_BLOCKERS_FOUND\0")
 }
 
 nonisolated extension Holdfast_V1_Failure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -75,6 +75,18 @@ extension Holdfast_V1_AgentMessage {
                 $0.stored = stored
                 $0.total = total
             }
+        case .examination(let request, let result):
+            examination = Holdfast_V1_ExamineAnswer(request: request, result)
+        case .time(let request, let time):
+            self.time = .with {
+                $0.request = request
+                $0.time = time
+            }
+        case .pathTest(let id, let report):
+            pathTest = .with {
+                $0.id = id
+                $0.report = Holdfast_V1_PathTestReport(report)
+            }
         }
     }
 }
@@ -101,6 +113,9 @@ extension AgentMessage {
             self = .progress(
                 cluster: progress.cluster, epoch: Epoch(progress.epoch), member: MemberName(progress.member),
                 stored: progress.stored, total: progress.total)
+        case .examination(let answer): self = .examination(request: answer.request, try answer.decoded())
+        case .time(let answer): self = .time(request: answer.request, answer.time)
+        case .pathTest(let progress): self = .pathTest(id: progress.id, try PathTestReport(progress.report))
         }
     }
 }
@@ -121,6 +136,17 @@ extension Holdfast_V1_ManagerMessage {
                 $0.id = id
                 $0.command = Holdfast_V1_RestoreCommand(command)
             }
+        case .examine(let request, let machines):
+            examine = .with {
+                $0.request = request
+                $0.machines = machines
+            }
+        case .tellTime(let request): tellTime = .with { $0.request = request }
+        case .pathTest(let id, let command):
+            pathTest = .with {
+                $0.id = id
+                $0.command = Holdfast_V1_PathTestCommand(command)
+            }
         }
     }
 }
@@ -134,6 +160,9 @@ extension ManagerMessage {
             self = .snapshot(
                 cluster: order.cluster, epoch: Epoch(order.epoch), try SnapshotCommand(order.command))
         case .restore(let order): self = .restore(id: order.id, try RestoreCommand(order.command))
+        case .examine(let order): self = .examine(request: order.request, machines: order.machines)
+        case .tellTime(let order): self = .tellTime(request: order.request)
+        case .pathTest(let order): self = .pathTest(id: order.id, try PathTestCommand(order.command))
         }
     }
 }

@@ -33,6 +33,7 @@ extension Holdfast_V1_FailureCode {
             case .incompatibleHost: .incompatibleHost
             case .cancelled: .cancelled
             case .holdExceeded: .holdExceeded
+            case .blockersFound: .blockersFound
             }
     }
 }
@@ -71,6 +72,7 @@ extension FailureCode {
         case .incompatibleHost: self = .incompatibleHost
         case .cancelled: self = .cancelled
         case .holdExceeded: self = .holdExceeded
+        case .blockersFound: self = .blockersFound
         }
     }
 }

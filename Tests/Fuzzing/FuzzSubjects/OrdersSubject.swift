@@ -10,12 +10,14 @@ enum OrdersSubject {
     static func run(_ bytes: [UInt8]) throws {
         var epoch = Epoch()
         var restore = Restore()
+        var pathTest = PathTest()
         for piece in Pieces(bytes) {
             guard let message = try? ManagerMessage(Holdfast_V1_ManagerMessage(serializedBytes: piece)) else {
                 continue
             }
             switch message {
-            case .listMachines: continue
+            case .listMachines, .examine, .tellTime: continue
+            case .pathTest(_, let command): try pathTest.happen(.command(command))
             case .snapshot(_, _, let command): try epoch.happen(.command(command))
             case .restore(_, let command): try restore.happen(.command(command))
             }
@@ -26,6 +28,36 @@ enum OrdersSubject {
         try restore.happen(.managerLost)
         try Broken.unless(restore.machine.phase == .finished, "A restore does not end.")
         try Broken.unless(!restore.isFenced, "A fence stays for ever.")
+        try pathTest.happen(.managerLost)
+        try Broken.unless(pathTest.machine.phase == .finished, "A path test does not end.")
+        try Broken.unless(!pathTest.isArmed, "A path test leaves gates armed.")
+    }
+
+    private struct PathTest {
+        var machine = PathTestParticipant(host: OrdersSubject.host)
+        var isArmed = false
+
+        mutating func happen(_ first: PathTestParticipant.Event) throws {
+            var events = [first]
+            while !events.isEmpty {
+                let wasFinished = machine.phase == .finished
+                let actions = machine.handle(events.removeFirst(), at: Tick(0))
+                try Broken.unless(!wasFinished || actions.isEmpty, "A path test that has ended wants something.")
+                for action in actions {
+                    switch action {
+                    case .arm(let plan):
+                        try Broken.unless(plan.budget <= PathTestPlan.longestBudget, "Gates stay armed for long.")
+                        isArmed = true
+                        events.append(.gatesArmed)
+                    case .sendProbes: try Broken.unless(isArmed, "A probe is sent before the gates are armed.")
+                    case .close:
+                        isArmed = false
+                        events.append(.closed([]))
+                    case .report, .end: continue
+                    }
+                }
+            }
+        }
     }
 
     private struct Epoch {

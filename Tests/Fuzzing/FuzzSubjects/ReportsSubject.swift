@@ -1,3 +1,4 @@
+import SnapshotManager
 import SnapshotProtocol
 import SwiftProtobuf
 import WireProtocol
@@ -26,6 +27,8 @@ enum ReportsSubject {
     static func run(_ bytes: [UInt8]) throws {
         var epoch = Epoching()
         var restore = Restoring()
+        var pathTest = Probing()
+        try pathTest.happen(.start)
         try epoch.happen(.start)
         try restore.happen(.start)
         for piece in Pieces(bytes) {
@@ -35,20 +38,48 @@ enum ReportsSubject {
             case 3 where kind >> 3 == 0:
                 try epoch.happen(.hostLost(host))
                 try restore.happen(.hostLost(host))
+                try pathTest.happen(.hostLost(host))
             case 3 where kind >> 3 == 1:
                 try epoch.happen(.cancel)
                 try restore.happen(.cancel)
+                try pathTest.happen(.cancel)
             default:
                 let wire = try? Holdfast_V1_AgentMessage(serializedBytes: Array(piece.dropFirst()))
                 switch wire.flatMap({ try? AgentMessage($0) }) {
                 case .snapshot(_, _, let report): try epoch.happen(.report(report, from: host))
                 case .restore(_, let report): try restore.happen(.report(report, from: host))
-                case .hello, .machines, .progress, nil: continue
+                case .pathTest(_, let report): try pathTest.happen(.report(report, from: host))
+                case .hello, .machines, .progress, .examination, .time, nil: continue
                 }
             }
         }
         try epoch.end()
         try restore.end()
+        try pathTest.end()
+    }
+
+    private struct Probing {
+        private static let plan = PathTestPlan(
+            id: 1, cluster: "c", members: ReportsSubject.plan.members, markerKey: ReportsSubject.plan.markerKey,
+            budget: 1_000)
+
+        private var coordinator = PathTestCoordinator(plan: Self.plan)
+        private var outcome: PathTestCoordinator.Outcome?
+
+        mutating func happen(_ event: PathTestCoordinator.Event, at now: Tick = Tick(0)) throws {
+            let actions = coordinator.handle(event, at: now)
+            try Broken.unless(outcome == nil || actions.isEmpty, "A path test that has ended wants something.")
+            for action in actions { if case .finished(let outcome) = action { self.outcome = outcome } }
+        }
+
+        mutating func end() throws {
+            for now in [10_000, 20_000, 40_000] as [UInt64] where outcome == nil { try happen(.tick, at: Tick(now)) }
+            guard let outcome else { throw Broken(description: "A path test does not end.") }
+            for finding in PathFindings.all(plan: Self.plan, outcome: outcome) {
+                try Broken.unless(
+                    Check(rawValue: finding.check) != nil, "A check of no name: \(finding.check.debugDescription).")
+            }
+        }
     }
 
     private struct Epoching {

@@ -10,7 +10,7 @@ enum WireSubject {
     static func run(_ bytes: [UInt8]) throws {
         guard let kind = bytes.first else { return }
         let rest = Array(bytes.dropFirst())
-        switch kind % 18 {
+        switch kind % 20 {
         case 0: try check(rest, { try AgentMessage($0) }, { Holdfast_V1_AgentMessage($0) })
         case 1: try check(rest, { try ManagerMessage($0) }, { Holdfast_V1_ManagerMessage($0) })
         case 2: try check(rest, { RestoreRequest($0) }, { Holdfast_V1_RestoreRequest($0) })
@@ -51,6 +51,10 @@ enum WireSubject {
                 rest, { (list: Holdfast_V1_SnapshotList) in try list.snapshots.map { try SnapshotSummary($0) } },
                 { snapshots in .with { $0.snapshots = snapshots.map { Holdfast_V1_Snapshot($0) } } })
             if let snapshots { try show(.snapshots(snapshots)) }
+        case 17:
+            let findings = try check(rest, { try [Finding]($0) }, { Holdfast_V1_Diagnosis($0) })
+            if let findings { try show(.diagnosis(Diagnosis(findings: findings, isVerbose: true))) }
+        case 18: try check(rest, { DiagnosisScope($0) }, { Holdfast_V1_DiagnoseRequest($0) })
         default: try check(rest, { $0 as Holdfast_V1_Nothing }, { $0 })
         }
     }

@@ -1,0 +1,19 @@
+/// What runs the guests of a lab.
+package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
+    /// QEMU, started as anyone would start it.
+    case qemu
+    case libvirt
+    case virtualbox
+    /// Each machine by another, in turn.
+    case mixed
+
+    /// What a lab can run; the kinds of a mixed one, in their order.
+    static let kinds: [LabHypervisor] = [.qemu, .libvirt]
+
+    func kind(ofMachine machine: Int) -> LabHypervisor {
+        self == .mixed ? Self.kinds[(machine - 1) % Self.kinds.count] : self
+    }
+
+    /// Whether any machine is run by that kind.
+    func uses(_ kind: LabHypervisor) -> Bool { self == kind || self == .mixed && Self.kinds.contains(kind) }
+}
