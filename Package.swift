@@ -115,7 +115,9 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", locks, logging, subprocess],
+            dependencies: [
+                "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", "VirtualBoxHypervisor", locks, logging, subprocess,
+            ],
             exclude: ["Guest"],
             swiftSettings: strict),
 

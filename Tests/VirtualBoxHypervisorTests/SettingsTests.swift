@@ -78,7 +78,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "<", "{}", "<VirtualBox/>", "<!DOCTYPE d []><VirtualBox><Machine/></VirtualBox>", "<VirtualBox><Machine>",
+        "", "<", "{}", "<VirtualBox/>", "<!DOCTYPE d []><VirtualBox><Machine/></VirtualBox>",
         "<?xml version=\"1.0\" encoding=\"utf-16\"?><VirtualBox><Machine/></VirtualBox>", "<a>\u{0}</a>",
     ]) func whatIsDamagedIsRefused(text: String) {
         #expect(throws: HypervisorError.self) { try MachineSettings(text) }

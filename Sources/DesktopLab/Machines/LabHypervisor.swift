@@ -8,7 +8,7 @@ package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
     case mixed
 
     /// What a lab can run; the kinds of a mixed one, in their order.
-    static let kinds: [LabHypervisor] = [.qemu, .libvirt]
+    static let kinds: [LabHypervisor] = [.qemu, .libvirt, .virtualbox]
 
     func kind(ofMachine machine: Int) -> LabHypervisor {
         self == .mixed ? Self.kinds[(machine - 1) % Self.kinds.count] : self

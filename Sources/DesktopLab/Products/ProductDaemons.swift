@@ -97,6 +97,8 @@ struct ProductDaemons: Sendable {
         qemu:
           sockets: \(uses(.qemu) ? "[\"\(folders.guests(desktop))/*.qmp\"]" : "[]")
           machines: \(folders.agentMachines(desktop))
+        virtualbox:
+          command: "\(uses(.virtualbox) ? folders.virtualBoxCommand(desktop) : "")"
         allow: ["*"]
         gate:
           queueBase: 7100
