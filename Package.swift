@@ -89,9 +89,9 @@ let package = Package(
         .target(
             name: "HostAgent",
             dependencies: [
-                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "SnapshotStore",
-                "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
-                serviceLifecycle, subprocess, swiftASN1,
+                "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor",
+                "VirtualBoxHypervisor", "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore,
+                grpcTransport, locks, logging, protobuf, serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
 
@@ -184,6 +184,10 @@ let package = Package(
             dependencies: [
                 "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QEMUHypervisorTests",
+            dependencies: ["QEMUHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", locks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "VirtualBoxHypervisorTests",

@@ -91,6 +91,12 @@ package struct Lab: Sendable {
         guests(configuration.hypervisor.kind(ofMachine: try machine(name).index), on: desktop)
     }
 
+    /// Sends a command to the monitor of a machine under QEMU alone, on the socket that is the lab's own.
+    package func monitor(_ command: String, of name: String, on desktop: Int) async throws -> String {
+        guard let guests = try guests(of: name, on: desktop) as? QEMUGuests else { throw LabError.unknownMachine(name) }
+        return try await guests.monitor(command, of: name)
+    }
+
     // MARK: - Commands
 
     package func namespace(of place: Place) -> String {

@@ -12,8 +12,22 @@ package struct AgentConfiguration: Sendable {
     package var repository: String
     /// Folder for overlays during an epoch and for the disks of restored VMs.
     package var storage: String
-    /// Connection URI of libvirt.
+    package struct QEMU: Sendable, Hashable {
+        /// Patterns, as of a shell, of the monitor sockets of guests that others start.
+        package var sockets: [String]
+        /// Folder of the descriptions and sockets of guests that the agent itself starts.
+        package var machines: String
+
+        package init(sockets: [String], machines: String) {
+            self.sockets = sockets
+            self.machines = machines
+        }
+    }
+
+    /// Connection URI of libvirt; empty: none.
     package var libvirt: String
+    /// Guests under QEMU without libvirt; nil: none.
+    package var qemu: QEMU?
     /// Names of the VMs that may be snapshotted and restored here; `*` stands for all.
     package var allow: [String]
     /// First netfilter queue number; two are taken for each member of an epoch.
@@ -25,7 +39,7 @@ package struct AgentConfiguration: Sendable {
 
     package init(
         host: HostName, state: String, repository: String, storage: String, libvirt: String = "qemu:///system",
-        allow: [String] = ["*"], queueBase: Int = 7100, queueLength: Int = 65_536,
+        qemu: QEMU? = nil, allow: [String] = ["*"], queueBase: Int = 7100, queueLength: Int = 65_536,
         receiveBuffer: Int = 16 << 20
     ) {
         self.host = host
@@ -33,6 +47,7 @@ package struct AgentConfiguration: Sendable {
         self.repository = repository
         self.storage = storage
         self.libvirt = libvirt
+        self.qemu = qemu
         self.allow = allow
         self.queueBase = queueBase
         self.queueLength = queueLength
@@ -59,7 +74,7 @@ package struct AgentConfiguration: Sendable {
             state: reader.string(forKey: "state", default: "/var/lib/holdfast/agent"),
             repository: try required("repository", "repository"),
             storage: reader.string(forKey: "storage", default: "/var/lib/holdfast/storage"),
-            libvirt: reader.string(forKey: "libvirt", default: "qemu:///system"),
+            libvirt: reader.string(forKey: "libvirt", default: "qemu:///system"), qemu: qemu(reader),
             allow: reader.stringArray(forKey: "allow", default: []),
             queueBase: reader.int(forKey: "gate.queueBase", default: 7100),
             queueLength: reader.int(forKey: "gate.queueLength", default: 65_536),
@@ -68,7 +83,26 @@ package struct AgentConfiguration: Sendable {
         return configuration
     }
 
-    private func check(file: String) throws {
+    private static func qemu(_ reader: ConfigReader) -> QEMU? {
+        let sockets = reader.stringArray(forKey: "qemu.sockets", default: [])
+        let machines = reader.string(forKey: "qemu.machines", default: "")
+        if sockets.isEmpty && machines.isEmpty { return nil }
+        return QEMU(sockets: sockets, machines: machines.isEmpty ? "/var/lib/holdfast/machines" : machines)
+    }
+
+    func check(file: String) throws {
+        guard !libvirt.isEmpty || qemu != nil else {
+            throw Failure(
+                .usage, "\(file) names no hypervisor. Set `libvirt`, for instance to qemu:///system, or `qemu.sockets`.")
+        }
+        for pattern in qemu?.sockets ?? [] where !pattern.hasPrefix("/") {
+            throw Failure(.usage, "`qemu.sockets` in \(file) has `\(pattern)`; a pattern must be an absolute path.")
+        }
+        // The path of a socket has at most 107 bytes, and below the folder come a UUID and an ending.
+        if let machines = qemu?.machines, !machines.hasPrefix("/") || machines.utf8.count > 60 {
+            throw Failure(
+                .usage, "`qemu.machines` in \(file) is `\(machines)`; choose an absolute path of at most 60 bytes.")
+        }
         guard (0...65_000).contains(queueBase) else {
             throw Failure(.usage, "`gate.queueBase` in \(file) is \(queueBase); it must lie between 0 and 65000.")
         }

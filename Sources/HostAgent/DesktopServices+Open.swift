@@ -3,6 +3,7 @@ import Hypervisor
 import LibvirtHypervisor
 package import Logging
 import PacketGate
+import QEMUHypervisor
 import SnapshotProtocol
 
 extension DesktopServices {
@@ -15,7 +16,16 @@ extension DesktopServices {
 
     /// The hypervisors of this desktop.
     static func hypervisor(_ configuration: AgentConfiguration, logger: Logger) throws -> any HypervisorDriver {
-        LibvirtDriver(uri: configuration.libvirt, keeper: try keeper(logger), logger: logger)
+        let keeper = try keeper(logger)
+        var drivers: [any HypervisorDriver] = []
+        if !configuration.libvirt.isEmpty {
+            drivers.append(LibvirtDriver(uri: configuration.libvirt, keeper: keeper, logger: logger))
+        }
+        if let qemu = configuration.qemu {
+            drivers.append(
+                QEMUDriver(sockets: qemu.sockets, machines: qemu.machines, keeper: keeper, logger: logger))
+        }
+        return DesktopHypervisors(drivers)
     }
 
     /// What the agent's program does when it is called with `keeperCommand`.

@@ -54,8 +54,10 @@ package actor HostAgent: Service {
         if let machines = try? await services.hypervisor.machines(), let first = machines.first {
             for key in ["arch", "hypervisor", "version"] { offers[key] = first.requirements[key] }
         }
+        let names = (services.hypervisor as? DesktopHypervisors)?.names ?? [services.hypervisor.name]
+        offers["driver"] = names.joined(separator: ",")
         return AgentHello(
-            host: services.host, version: Self.version, hypervisors: [services.hypervisor.name], offers: offers)
+            host: services.host, version: Self.version, hypervisors: names, offers: offers)
     }
 
     // MARK: Session
@@ -97,7 +99,7 @@ package actor HostAgent: Service {
         let hypervisor = services.hypervisor
         do {
             let machines = try await hypervisor.machines().filter { services.configuration.allows($0.name) }
-            let summaries = machines.map { Machines.summary(of: $0, hypervisor: hypervisor.name) }
+            let summaries = machines.map { Machines.summary(of: $0, hypervisor: $0.driver) }
             send(.machines(request: request, .success(summaries)))
         } catch {
             send(.machines(request: request, .failure(failure(of: error, member: nil))))

@@ -89,6 +89,7 @@ package final class LibvirtDriver: HypervisorDriver {
         var version: UInt = 0
         virConnectGetVersion(domain.connection.pointer, &version)
         var requirements = description.requirements
+        requirements["driver"] = "libvirt"
         requirements["hypervisor"] = "qemu"
         requirements["version"] = "\(version / 1_000_000).\(version / 1_000 % 1_000).\(version % 1_000)"
         return VirtualMachine(

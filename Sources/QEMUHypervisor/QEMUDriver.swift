@@ -99,7 +99,7 @@ package final class QEMUDriver: HypervisorDriver {
             uuid: description.uuid, name: description.name, state: .off, memory: description.memory, nics: [],
             disks: description.disks.map {
                 VirtualMachine.Disk(target: $0.target, path: $0.path, format: $0.format, readOnly: $0.readOnly)
-            }, requirements: description.requirements)
+            }, requirements: description.requirements, driver: name)
     }
 
     private func look(at path: String) throws(HypervisorError) -> VirtualMachine {
@@ -120,7 +120,7 @@ package final class QEMUDriver: HypervisorDriver {
         guard let uuid = line.uuid else { return nil }
         return VirtualMachine(
             uuid: uuid, name: line.name ?? uuid, state: .other, memory: 0, nics: [], disks: [],
-            requirements: ["driver": name, "hypervisor": "qemu"])
+            requirements: ["driver": name, "hypervisor": "qemu"], driver: name)
     }
 
     /// The VM if it has a process. Blocks.

@@ -83,7 +83,7 @@ struct RunningGuest: Sendable {
                 VirtualMachine.Disk(
                     target: disk.target, path: backend.map(\.file) ?? disk.path,
                     format: backend?.format ?? disk.format, readOnly: backend?.readOnly ?? disk.readOnly)
-            }, requirements: requirements)
+            }, requirements: requirements, driver: QEMUDriver.name)
     }
 
     static func state(_ runState: String?) -> VirtualMachine.State {

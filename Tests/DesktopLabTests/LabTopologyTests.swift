@@ -27,7 +27,7 @@ import Testing
             [topology.managerAddress] + (1...60).map(topology.address(ofDesktop:))
             + (1...100).map(topology.address(ofMachine:))
         #expect(Set(addresses).count == 161)
-        #expect(Set((1...100).map(topology.mac(ofMachine:))).count == 100)
+        #expect(Set((1...100).map { topology.mac(ofMachine: $0) }).count == 100)
         let uuids = (1...100).map(topology.uuid(ofMachine:))
         #expect(Set(uuids).count == 100)
         #expect(uuids.allSatisfy { $0.count == 36 && $0 == $0.lowercased() })

@@ -92,7 +92,8 @@ package struct UncoordinatedSnapshot: Sendable {
         }
         await cut.finish()
         let request = LoadRequest(
-            uuid: machine.uuid, name: machine.name, image: image, description: description, disks: disks)
+            uuid: machine.uuid, name: machine.name, image: image, description: description, disks: disks,
+            driver: driver.name)
         return Item(machine: machine, desktop: desktop, request: request)
     }
 

@@ -113,13 +113,13 @@ struct QEMUGuests: LabGuests {
         }
     }
 
-    func suspend(_ name: String) async throws { try await command("stop", name) }
+    func suspend(_ name: String) async throws { _ = try await monitor(MonitorCommand.text("stop"), of: name) }
 
-    func resume(_ name: String) async throws { try await command("cont", name) }
+    func resume(_ name: String) async throws { _ = try await monitor(MonitorCommand.text("cont"), of: name) }
 
-    private func command(_ command: String, _ name: String) async throws {
+    func monitor(_ command: String, of name: String) async throws -> String {
         guard let socket = socket(of: name) else { throw LabError.unknownMachine(name) }
-        try await LabThread.run { _ = try MonitorSocket(path: socket).execute(MonitorCommand.text(command)) }
+        return try await LabThread.run { try MonitorSocket(path: socket).execute(command) }
     }
 }
 

@@ -140,9 +140,10 @@ package final class RestoreRunner: Sendable {
 
     private func fence(_ plan: RestorePlan) async throws {
         work.withLockedValue { $0.plan = plan }
-        let identities = Set(plan.members.map(\.machine))
-        let present = try await hypervisor.machines().filter { machine in
-            identities.contains(machine.uuid) && machine.state != .off
+        // Each by itself: a list lacks the VMs of a hypervisor that is out of order.
+        var present: [VirtualMachine] = []
+        for member in plan.members {
+            if let machine = try await self.present(member), machine.state != .off { present.append(machine) }
         }
         if !present.isEmpty && !plan.replaceRunning {
             feed(
@@ -210,7 +211,7 @@ package final class RestoreRunner: Sendable {
             let description = try String(contentsOfFile: try path("domain"), encoding: .utf8)
             return LoadRequest(
                 uuid: member.machine, name: member.name.rawValue, image: try path("memory"), description: description,
-                disks: disks)
+                disks: disks, driver: member.requirements["driver"] ?? LoadRequest.formerDriver)
         }
         try Task.checkCancellation()
         let machine = try await hypervisor.load(request)

@@ -43,6 +43,8 @@ package struct VirtualMachine: Hashable, Sendable {
         }
     }
 
+    /// Name of the driver that has it, as in `libvirt`.
+    package var driver: String
     /// Lower case with hyphens.
     package var uuid: String
     package var name: String
@@ -51,13 +53,14 @@ package struct VirtualMachine: Hashable, Sendable {
     package var memory: UInt64
     package var nics: [NIC]
     package var disks: [Disk]
-    /// What another host must offer to run this VM: `hypervisor`, `version`, `machine`, `cpu`, `arch`.
+    /// What another host must offer to run this VM: `driver`, `hypervisor`, `version`, `machine`, `cpu`, `arch`.
     package var requirements: [String: String]
 
     package init(
         uuid: String, name: String, state: State, memory: UInt64, nics: [NIC], disks: [Disk],
-        requirements: [String: String]
+        requirements: [String: String], driver: String = LoadRequest.formerDriver
     ) {
+        self.driver = driver
         self.uuid = uuid
         self.name = name
         self.state = state
@@ -69,6 +72,11 @@ package struct VirtualMachine: Hashable, Sendable {
 }
 
 package struct LoadRequest: Sendable, Hashable {
+    /// The driver of snapshots that do not say which one they are of.
+    package static let formerDriver = "libvirt"
+
+    /// The driver that took the image, which alone can load it.
+    package var driver: String
     package var uuid: String
     package var name: String
     /// The image, as the driver wrote it, on a file system of this host.
@@ -80,7 +88,11 @@ package struct LoadRequest: Sendable, Hashable {
     /// Name of each further file of the cut (see `FrozenFile`) and its copy on this host, which is only read.
     package var files: [String: String] = [:]
 
-    package init(uuid: String, name: String, image: String, description: String, disks: [String: String]) {
+    package init(
+        uuid: String, name: String, image: String, description: String, disks: [String: String],
+        driver: String = LoadRequest.formerDriver
+    ) {
+        self.driver = driver
         self.uuid = uuid
         self.name = name
         self.image = image

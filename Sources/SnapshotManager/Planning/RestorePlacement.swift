@@ -124,7 +124,10 @@ package struct RestorePlacement: Sendable {
             let text = "The agent of \(host) is not connected. Start it, or choose another host."
             return Failure(.hostUnavailable, member: name, text)
         }
-        let lacking = Self.lacking(evidence.stored.requirements, in: offered)
+        var requirements = evidence.stored.requirements
+        // Of a snapshot from before there was a choice.
+        requirements["driver"] = requirements["driver"] ?? "libvirt"
+        let lacking = Self.lacking(requirements, in: offered)
         guard lacking.isEmpty else {
             let text = "\(host) cannot run it: \(lacking.joined(separator: "; ")). Choose another host."
             return Failure(.incompatibleHost, member: name, text)

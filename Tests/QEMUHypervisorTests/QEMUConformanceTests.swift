@@ -1,0 +1,38 @@
+import DesktopLab
+import Foundation
+import HypervisorConformance
+import Testing
+
+/// With a real guest under a real QEMU.
+@Suite(.serialized, .enabled(if: getuid() == 0), QEMULab()) struct QEMUConformanceTests {
+    @Test(.timeLimit(.minutes(5)), arguments: Obligation.allCases) func meets(obligation: Obligation) async throws {
+        try await Conformance().check(obligation, on: try QEMUFixture(try #require(QEMULab.lab)))
+    }
+}
+
+/// One lab with one desktop and one guest for a whole suite.
+struct QEMULab: SuiteTrait, TestScoping {
+    @TaskLocal static var lab: Lab?
+
+    /// Once, around the suite and not around each test.
+    var isRecursive: Bool { false }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        let lab = try await Lab.up(
+            LabConfiguration(
+                desktops: 1, machines: 1, directory: "/tmp/hf-qemu-\(UUID().uuidString.prefix(8))",
+                guestOptions: ["hf.report=50", "hf.disk=20"], startsProducts: false, rooms: LabRooms(),
+                hypervisor: .qemu, disks: 2))
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await Self.$lab.withValue(lab) { try await function() })
+        } catch {
+            result = .failure(error)
+        }
+        try await lab.down()
+        print(ConformanceTable.shared.text)
+        try result.get()
+    }
+}
