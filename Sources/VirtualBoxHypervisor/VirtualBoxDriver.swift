@@ -81,7 +81,7 @@ package final class VirtualBoxDriver: HypervisorDriver {
             disks: Self.disks(info, settings).map {
                 VirtualMachine.Disk(
                     target: $0.frozen.target, path: $0.frozen.path, format: $0.frozen.format, readOnly: false)
-            }, requirements: requirements)
+            }, requirements: requirements, driver: name)
     }
 
     private static func nic(_ adapter: MachineInfo.Adapter, _ taps: [String: TapPlace]) -> VirtualMachine.NIC {

@@ -12,6 +12,9 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: "Number of machines; they are dealt out to the desktops in turn.")
     var vms = 4
 
+    @Option(help: "What runs the machines: \(LabHypervisor.choices).")
+    var hypervisor = LabHypervisor.libvirt
+
     @Option(help: "MiB of memory of each machine.")
     var memory = 128
 
@@ -38,7 +41,7 @@ struct LabUp: AsyncParsableCommand {
             LabConfiguration(
                 desktops: desktops, machines: vms, memory: memory, directory: folder.path, rate: rate,
                 mixesFamilies: mixesFamilies, guestOptions: guestOptions, startsProducts: agents,
-                executables: executables)
+                executables: executables, hypervisor: hypervisor)
         ) { step in
             FileHandle.standardError.write(Data("\(step)\n".utf8))
         }

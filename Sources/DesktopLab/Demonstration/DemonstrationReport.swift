@@ -28,6 +28,8 @@ package struct DemonstrationReport: Codable, Sendable {
         package var connections: Connections
     }
 
+    /// What ran the guests.
+    package var hypervisor: LabHypervisor
     package var members: Int
     package var desktops: Int
     package var sealed: Bool
@@ -40,7 +42,7 @@ package struct DemonstrationReport: Codable, Sendable {
     package var packetsOutsideEpoch: UInt64
 
     enum CodingKeys: String, CodingKey {
-        case members, desktops, sealed, segments, restore, control
+        case hypervisor, members, desktops, sealed, segments, restore, control
         case pauses = "pause_ms"
         case holds = "hold_ms"
         case skew = "skew_ms"

@@ -19,7 +19,10 @@ extension DesktopExamination {
                         remedy: "Run it as root, or give its unit that capability.")
                 }
             }
-            return [Finding(.rights, desktop, ok: "The agent has CAP_NET_ADMIN and CAP_NET_RAW."), kernel(), filter(), firewall()]
+            return [
+                Finding(.rights, desktop, ok: "The agent has CAP_NET_ADMIN and CAP_NET_RAW."), kernel(), filter(),
+                firewall(),
+            ]
                 + [queues(members: max(1, running.count))] + bridges.map { bridge($0) }
         }
         return findings ?? []
@@ -59,7 +62,8 @@ extension DesktopExamination {
                 .firewall, desktop, .warning,
                 "The policy of FORWARD is DROP (\(dropping.joined(separator: ", "))): while gates are closed it also drops "
                     + "what VMs of this desktop send each other and others.",
-                remedy: "Let bridged frames by: -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT, in both families.")
+                remedy: "Let bridged frames by: -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT, in both families."
+            )
         }
         return Finding(.firewall, desktop, ok: "The firewall's policy lets bridged frames by.")
     }

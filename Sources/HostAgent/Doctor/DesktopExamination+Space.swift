@@ -30,7 +30,8 @@ extension DesktopExamination {
     private func closed(_ folder: String) -> Finding {
         Finding(
             .storage, desktop, .blocker, "The storage folder \(folder) cannot be written.",
-            remedy: "Mount its file system, give the agent rights and room there, or set another `storage` in agent.yaml.")
+            remedy:
+                "Mount its file system, give the agent rights and room there, or set another `storage` in agent.yaml.")
     }
 
     private func repository(_ needs: SpaceNeeds) -> [Finding] {
