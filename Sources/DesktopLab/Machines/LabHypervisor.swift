@@ -14,6 +14,10 @@ package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
         self == .mixed ? Self.kinds[(machine - 1) % Self.kinds.count] : self
     }
 
+    /// Milliseconds for which a gate must be able to hold; nil: the manager's default. VirtualBox lets a guest stand still
+    /// for as long as its memory is saved.
+    var holdBudget: Int? { uses(.virtualbox) ? 20_000 : nil }
+
     /// Whether any machine is run by that kind.
     func uses(_ kind: LabHypervisor) -> Bool { self == kind || self == .mixed && Self.kinds.contains(kind) }
 }

@@ -47,7 +47,10 @@ struct ProductDaemons: Sendable {
 
     func launchManager() throws -> DaemonProcess {
         var environment = ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"]
-        if let budget = topology.configuration.holdBudget { environment["HOLDFAST_MANAGER_HOLD_BUDGET"] = "\(budget)" }
+        let configuration = topology.configuration
+        if let budget = configuration.holdBudget ?? configuration.hypervisor.holdBudget {
+            environment["HOLDFAST_MANAGER_HOLD_BUDGET"] = "\(budget)"
+        }
         return try DaemonProcess.start(
             ["ip", "netns", "exec", topology.managerNamespace] + ahead
                 + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
