@@ -65,8 +65,9 @@ struct BlockLayout: Sendable {
             monitor, #"{"execute":"query-named-block-nodes","arguments":{"flat":true}}"#)
         // QEMU names files as it was told, which may have been relative to its folder.
         let folder = monitor.peerProcess.flatMap { GuestProcess(pid: $0) }?.workingFolder ?? ""
-        func whole(_ file: String) -> String {
-            file.isEmpty || file.hasPrefix("/") || !OptionRules.isFile(file) ? file : "\(folder)/\(file)"
+        func whole(_ name: String) -> String {
+            let file = Self.path(in: name)
+            return file.isEmpty || file.hasPrefix("/") || !OptionRules.isFile(file) ? file : "\(folder)/\(file)"
         }
         backends = blocks.compactMap { block in
             guard let inserted = block.inserted else { return nil }
@@ -78,6 +79,24 @@ struct BlockLayout: Sendable {
         nodes = named.compactMap { node in
             node.node.map { Node(name: $0, file: whole(node.file), driver: node.drv) }
         }
+    }
+
+    /// What QEMU calls `json:{…}` is a file too, with options that a path cannot tell.
+    static func path(in name: String) -> String {
+        struct Layer: Decodable {
+            final class Below: Decodable {
+                var filename: String?
+                var file: Below?
+            }
+            var filename: String?
+            var file: Below?
+        }
+        guard name.hasPrefix("json:"),
+            let layer = try? JSONDecoder().decode(Layer.self, from: Data(name.utf8.dropFirst("json:".utf8.count)))
+        else { return name }
+        var below = layer.file
+        while let next = below, next.filename == nil { below = next.file }
+        return layer.filename ?? below?.filename ?? name
     }
 
     static func ask<Value: Decodable>(

@@ -32,6 +32,19 @@ final class GuestMonitors: Sendable {
         return try result.get()
     }
 
+    /// Does something with the monitor; if it turns out that the QEMU of the open one has ended, with that of the next.
+    func use<Value>(
+        _ path: String, _ body: (MonitorSocket) throws(HypervisorError) -> Value
+    ) throws(HypervisorError) -> Value {
+        let monitor = try open(path)
+        do throws(HypervisorError) {
+            return try body(monitor)
+        } catch {
+            guard monitor.isClosed else { throw error }
+            return try body(try open(path))
+        }
+    }
+
     /// Ends all connections at once, under the feet of whoever uses them.
     func cutOff() {
         for entry in entries.withLockedValue({ Array($0.values) }) {

@@ -20,6 +20,8 @@ final class QEMUCut: PreparedCut {
         /// What lets the guest run and ends the image, and then what merges the disks; all ends share them.
         var waking: Task<Bool, Never>?
         var ending: Task<Void, Never>?
+        /// Given back at the end: a monitor serves one client.
+        var monitor: MonitorSocket?
         /// The ending, while it waits for a cut that is just being made.
         var waiter: CheckedContinuation<Void, Never>?
     }
@@ -30,7 +32,6 @@ final class QEMUCut: PreparedCut {
     private static let migrate = #"{"execute":"migrate","arguments":{"uri":"fd:\#(descriptorName)"}}"#
 
     let method: CutMethod
-    let monitor: MonitorSocket
     let path: String
     let journal: CutJournal
     let description: String
@@ -46,7 +47,7 @@ final class QEMUCut: PreparedCut {
         of guest: RunningGuest, method: CutMethod, workspace: String, journal: CutJournal, transaction: String?,
         stream: ImageStream, driver: QEMUDriver
     ) {
-        monitor = guest.monitor
+        state.withLockedValue { $0.monitor = guest.monitor }
         path = guest.path
         machine = guest.machine
         description = guest.description.text
@@ -60,6 +61,7 @@ final class QEMUCut: PreparedCut {
 
     private var name: String { machine.name }
     private var uuid: String { machine.uuid }
+    var monitor: MonitorSocket? { state.withLockedValue(\.monitor) }
     private var logger: Logger { driver.logger }
 
     var frozenDisks: [FrozenDisk] { state.withLockedValue(\.frozenDisks) }
@@ -78,7 +80,7 @@ final class QEMUCut: PreparedCut {
         guard begins else { throw .failed("The cut of \(name) was made or given up before.") }
         do throws(HypervisorError) {
             let times = try await driver.thread.run { () throws(HypervisorError) in
-                try self.performBlocking(whileFrozen)
+                try self.performBlocking(try self.openMonitor(), whileFrozen)
             }
             ended(.performed)
             return times
@@ -101,7 +103,14 @@ final class QEMUCut: PreparedCut {
         if state.withLockedValue({ $0.ending != nil }) { throw .failed("The cut of \(name) was given up.") }
     }
 
-    private func performBlocking(_ whileFrozen: () throws -> Void) throws(HypervisorError) -> CutTimes {
+    private func openMonitor() throws(HypervisorError) -> MonitorSocket {
+        guard let monitor else { throw .failed("The cut of \(name) has ended.") }
+        return monitor
+    }
+
+    private func performBlocking(
+        _ monitor: MonitorSocket, _ whileFrozen: () throws -> Void
+    ) throws(HypervisorError) -> CutTimes {
         if monitor.isClosed { throw .notRunning("\(name) has ended; the cut was not made.", state: "off") }
         guard try monitor.runState() == "running" else {
             throw .notRunning("\(name) does not run any more; the cut was not made.", state: "paused")
@@ -134,10 +143,10 @@ final class QEMUCut: PreparedCut {
             steps.mark(\.frozen)
             try monitor.execute(Self.migrate)
             switch method {
-            case .background: try awaitRunning()
+            case .background: try awaitRunning(monitor)
             case .paused:
                 stream.fullSpeed()
-                try awaitImage()
+                try awaitImage(monitor)
                 try monitor.execute(#"{"execute":"cont"}"#)
             }
             steps.mark(\.image)
@@ -150,11 +159,14 @@ final class QEMUCut: PreparedCut {
         }
         let endedAt = WallClock.now()
         logger.debug("cut made", metadata: ["vm": "\(name)", "steps": "\(steps)"])
-        return CutTimes(startedAt: steps.startedAt, endedAt: endedAt, pause: try pause(steps.startedAt, endedAt))
+        return CutTimes(
+            startedAt: steps.startedAt, endedAt: endedAt, pause: try pause(monitor, steps.startedAt, endedAt))
     }
 
     /// The pause by QEMU's own timestamps; by our clock if an event was lost.
-    private func pause(_ startedAt: UInt64, _ endedAt: UInt64) throws(HypervisorError) -> UInt64 {
+    private func pause(
+        _ monitor: MonitorSocket, _ startedAt: UInt64, _ endedAt: UInt64
+    ) throws(HypervisorError) -> UInt64 {
         let stopped = try monitor.event(by: 0) { $0.name == "STOP" }
         let resumed = try monitor.event(by: WallClock.monotonic() + 50_000_000) { $0.name == "RESUME" }
         // The host's clock may have been set back meanwhile; the verdict sees that by the two times.
@@ -165,7 +177,7 @@ final class QEMUCut: PreparedCut {
 
     /// Waits until the guest runs again. QEMU 7.2 lets it run by itself once the capture has begun; one that gives a guest
     /// the state back that it had before leaves that to us, which is seen by pages that are written while it still stands.
-    private func awaitRunning() throws(HypervisorError) {
+    private func awaitRunning(_ monitor: MonitorSocket) throws(HypervisorError) {
         let end = WallClock.monotonic() + 10_000_000_000
         while WallClock.monotonic() < end {
             try throwIfGivenUp()
@@ -190,7 +202,7 @@ final class QEMUCut: PreparedCut {
         throw .failed("\(name) did not run again after its image was started; it was resumed by hand.")
     }
 
-    private func awaitImage() throws(HypervisorError) {
+    private func awaitImage(_ monitor: MonitorSocket) throws(HypervisorError) {
         while true {
             try throwIfGivenUp()
             if stream.hasFailed { throw .failed("The image of \(name) could not be stored.") }
@@ -222,8 +234,9 @@ final class QEMUCut: PreparedCut {
         }
         let (status, error) = try await driver.thread.run { () throws(HypervisorError) in
             // The socket ends a moment before QEMU says that it has completed.
+            let monitor = try self.openMonitor()
             for _ in 0..<400 {
-                if try self.monitor.imageIsSettled() { return try self.monitor.migration() }
+                if try monitor.imageIsSettled() { return try monitor.migration() }
                 usleep(5_000)
             }
             return (status: "active", error: nil)
@@ -239,7 +252,7 @@ final class QEMUCut: PreparedCut {
         while true {
             try await Task.sleep(for: .milliseconds(250))
             let runState = try? await driver.thread.run { () throws(HypervisorError) in
-                try self.monitor.runState()
+                try self.openMonitor().runState()
             }
             guard runState == "io-error" else { continue }
             state.withLockedValue { $0.cannotWrite = true }
@@ -296,11 +309,12 @@ final class QEMUCut: PreparedCut {
             logger.error("disks of a VM still diverted", metadata: ["vm": "\(name)", "error": "\(error)"])
         }
         driver.cuts.withLockedValue { if $0[uuid] === self { $0[uuid] = nil } }
+        state.withLockedValue { $0.monitor = nil }
     }
 
     /// Nil once the guest's process has ended.
     private func monitorIfRunning() throws(HypervisorError) -> MonitorSocket? {
-        if !monitor.isClosed { return monitor }
+        if let monitor, !monitor.isClosed { return monitor }
         return try driver.monitor(uuid)?.0
     }
 

@@ -106,7 +106,9 @@ package final class QEMUDriver: HypervisorDriver {
         // While a cut is made its monitor is its own.
         let cut = cuts.withLockedValue { $0.values.first { $0.path == path }?.machineWhileCut }
         if let cut { return cut }
-        let guest = try RunningGuest(try monitors.open(path), path: path)
+        let guest = try monitors.use(path) { (monitor) throws(HypervisorError) in
+            try RunningGuest(monitor, path: path)
+        }
         places.withLockedValue { $0[guest.uuid] = path }
         return guest.machine
     }
@@ -141,15 +143,19 @@ package final class QEMUDriver: HypervisorDriver {
 
     /// The monitor of the VM if it has a process. Blocks.
     func monitor(_ uuid: String) throws(HypervisorError) -> (MonitorSocket, String)? {
-        if let cut = cuts.withLockedValue({ $0[uuid] }), !cut.monitor.isClosed { return (cut.monitor, cut.path) }
+        if let cut = cuts.withLockedValue({ $0[uuid] }), let monitor = cut.monitor, !monitor.isClosed {
+            return (monitor, cut.path)
+        }
         let last = places.withLockedValue { $0[uuid] }
         var hidden: HypervisorError?
         for path in [last].compactMap({ $0 }) + folder.sockets.filter({ $0 != last }) {
             do throws(HypervisorError) {
-                let monitor = try monitors.open(path)
-                guard try RunningGuest.uuid(monitor) == uuid else { continue }
+                let found = try monitors.use(path) { (monitor) throws(HypervisorError) in
+                    try RunningGuest.uuid(monitor) == uuid ? monitor : nil
+                }
+                guard let found else { continue }
                 places.withLockedValue { $0[uuid] = path }
-                return (monitor, path)
+                return (found, path)
             } catch {
                 switch error {
                 case .notRunning, .unknownMachine: continue

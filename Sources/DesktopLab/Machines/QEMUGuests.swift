@@ -64,11 +64,14 @@ struct QEMUGuests: LabGuests {
             throw LabError.unknownMachine(name)
         }
         let words = try JSONDecoder().decode([String].self, from: data)
+        // Of one that was killed.
+        let files = ["pid", "qmp", "monitor"].map { "\(folder)/\(name).\($0)" }
+        for file in files { unlink(file) }
         let log = folders.log("qemu-\(name)")
         let process = try DaemonProcess.start(
             ["ip", "netns", "exec", namespace] + words, role: "QEMU of \(name)", log: log)
         let end = ContinuousClock.now + .seconds(20)
-        while !FileManager.default.fileExists(atPath: "\(folder)/\(name).pid") {
+        while !files.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) || emulator(of: name) == nil {
             guard process.isRunning, ContinuousClock.now < end else {
                 throw LabError.timedOut("the start of \(name)", detail: LabFolders.tail(of: log))
             }
