@@ -90,8 +90,8 @@ let package = Package(
             name: "HostAgent",
             dependencies: [
                 "SnapshotProtocol", "Packets", "PacketGate", "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor",
-                "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore, grpcTransport, locks, logging, protobuf,
-                serviceLifecycle, subprocess, swiftASN1,
+                "VirtualBoxHypervisor", "SnapshotStore", "WireProtocol", certificates, configuration, crypto, grpcCore,
+                grpcTransport, locks, logging, protobuf, serviceLifecycle, subprocess, swiftASN1,
             ],
             swiftSettings: strict),
 
@@ -115,7 +115,9 @@ let package = Package(
         // A desktop cloud on one machine.
         .target(
             name: "DesktopLab",
-            dependencies: ["Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", locks, logging, subprocess],
+            dependencies: [
+                "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", "VirtualBoxHypervisor", locks, logging, subprocess,
+            ],
             exclude: ["Guest"],
             swiftSettings: strict),
 
@@ -184,15 +186,15 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "VirtualBoxHypervisorTests",
-            dependencies: [
-                "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin", locks,
-                logging,
-            ],
-            swiftSettings: strict),
-        .testTarget(
             name: "QEMUHypervisorTests",
             dependencies: ["QEMUHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", locks, logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VirtualBoxHypervisorTests",
+            dependencies: [
+                "VirtualBoxHypervisor", "Hypervisor", "HypervisorConformance", "DesktopLab", "VBoxManage-standin",
+                locks, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "HostAgentTests",

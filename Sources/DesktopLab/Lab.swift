@@ -83,6 +83,7 @@ package struct Lab: Sendable {
     func guests(_ kind: LabHypervisor, on desktop: Int) -> any LabGuests {
         switch kind {
         case .qemu: QEMUGuests(desktop: desktop, topology: topology, folders: folders)
+        case .virtualbox: VirtualBoxGuests(desktop: desktop, topology: topology, folders: folders)
         default: LibvirtGuests(daemon: daemon(desktop))
         }
     }

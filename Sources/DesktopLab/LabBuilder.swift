@@ -41,6 +41,11 @@ actor LabBuilder {
         async let accelerator = AccelerationProbe.accelerator(
             for: image, namespace: topology.switchNamespace, folder: folders.guest)
         if configuration.hypervisor.uses(.libvirt) { try await startLibvirt() }
+        if configuration.hypervisor.uses(.virtualbox) {
+            for desktop in 1...configuration.desktops {
+                try await VirtualBoxGuests(desktop: desktop, topology: topology, folders: folders).install()
+            }
+        }
         state.accelerator = try await accelerator
         try state.save()
 

@@ -36,6 +36,10 @@ package struct LabFolders: Hashable, Sendable {
     package func guests(_ desktop: Int) -> String { "\(self.desktop(desktop))/guests" }
     /// Where those have theirs that the agent has started.
     package func agentMachines(_ desktop: Int) -> String { "\(self.desktop(desktop))/machines" }
+    /// Where the stand-in for VirtualBox keeps what is the desktop's.
+    package func virtualBox(_ desktop: Int) -> String { "\(self.desktop(desktop))/virtualbox" }
+    /// The desktop's VBoxManage.
+    package func virtualBoxCommand(_ desktop: Int) -> String { "\(virtualBox(desktop))/VBoxManage" }
     package func agent(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent" }
     package func agentConfiguration(_ desktop: Int) -> String { "\(self.desktop(desktop))/agent.yaml" }
     package func storage(_ desktop: Int) -> String { "\(self.desktop(desktop))/storage" }

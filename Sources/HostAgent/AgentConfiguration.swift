@@ -28,6 +28,10 @@ package struct AgentConfiguration: Sendable {
     package var libvirt: String
     /// Guests under QEMU without libvirt; nil: none.
     package var qemu: QEMU?
+    /// Path of VBoxManage; empty: no VirtualBox.
+    package var virtualBox: String
+    /// Whether VMs of VirtualBox that are restored here come with a window, on the desktop of whoever runs the agent.
+    package var showsWindows: Bool
     /// Names of the VMs that may be snapshotted and restored here; `*` stands for all.
     package var allow: [String]
     /// First netfilter queue number; two are taken for each member of an epoch.
@@ -39,7 +43,8 @@ package struct AgentConfiguration: Sendable {
 
     package init(
         host: HostName, state: String, repository: String, storage: String, libvirt: String = "qemu:///system",
-        qemu: QEMU? = nil, allow: [String] = ["*"], queueBase: Int = 7100, queueLength: Int = 65_536,
+        qemu: QEMU? = nil, virtualBox: String = "", showsWindows: Bool = false, allow: [String] = ["*"],
+        queueBase: Int = 7100, queueLength: Int = 65_536,
         receiveBuffer: Int = 16 << 20
     ) {
         self.host = host
@@ -48,6 +53,8 @@ package struct AgentConfiguration: Sendable {
         self.storage = storage
         self.libvirt = libvirt
         self.qemu = qemu
+        self.virtualBox = virtualBox
+        self.showsWindows = showsWindows
         self.allow = allow
         self.queueBase = queueBase
         self.queueLength = queueLength
@@ -75,6 +82,8 @@ package struct AgentConfiguration: Sendable {
             repository: try required("repository", "repository"),
             storage: reader.string(forKey: "storage", default: "/var/lib/holdfast/storage"),
             libvirt: reader.string(forKey: "libvirt", default: "qemu:///system"), qemu: qemu(reader),
+            virtualBox: reader.string(forKey: "virtualbox.command", default: ""),
+            showsWindows: reader.bool(forKey: "virtualbox.windows", default: false),
             allow: reader.stringArray(forKey: "allow", default: []),
             queueBase: reader.int(forKey: "gate.queueBase", default: 7100),
             queueLength: reader.int(forKey: "gate.queueLength", default: 65_536),
@@ -91,10 +100,14 @@ package struct AgentConfiguration: Sendable {
     }
 
     func check(file: String) throws {
-        guard !libvirt.isEmpty || qemu != nil else {
+        guard !libvirt.isEmpty || qemu != nil || !virtualBox.isEmpty else {
             throw Failure(
-                .usage, "\(file) names no hypervisor. Set `libvirt`, for instance to qemu:///system, or `qemu.sockets`."
-            )
+                .usage,
+                "\(file) names no hypervisor. Set `libvirt`, for instance to qemu:///system, or `qemu.sockets`, or "
+                    + "`virtualbox.command`.")
+        }
+        guard virtualBox.isEmpty || virtualBox.hasPrefix("/") else {
+            throw Failure(.usage, "`virtualbox.command` in \(file) is `\(virtualBox)`; it must be an absolute path.")
         }
         for pattern in qemu?.sockets ?? [] where !pattern.hasPrefix("/") {
             throw Failure(.usage, "`qemu.sockets` in \(file) has `\(pattern)`; a pattern must be an absolute path.")

@@ -5,6 +5,7 @@ package import Logging
 import PacketGate
 import QEMUHypervisor
 import SnapshotProtocol
+import VirtualBoxHypervisor
 
 extension DesktopServices {
     /// The agent's own program does it; `/proc/self/exe` is there also when an upgrade has replaced the file.
@@ -24,6 +25,12 @@ extension DesktopServices {
         if let qemu = configuration.qemu {
             drivers.append(
                 QEMUDriver(sockets: qemu.sockets, machines: qemu.machines, keeper: keeper, logger: logger))
+        }
+        if !configuration.virtualBox.isEmpty {
+            drivers.append(
+                VirtualBoxDriver(
+                    programs: VirtualBoxPrograms(command: configuration.virtualBox),
+                    front: configuration.showsWindows ? .window : .headless, logger: logger))
         }
         return DesktopHypervisors(drivers)
     }

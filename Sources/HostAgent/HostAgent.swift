@@ -51,8 +51,10 @@ package actor HostAgent: Service {
 
     private func hello() async -> AgentHello {
         var offers: [String: String] = [:]
-        if let machines = try? await services.hypervisor.machines(), let first = machines.first {
-            for key in ["arch", "hypervisor", "version"] { offers[key] = first.requirements[key] }
+        let machines = (try? await services.hypervisor.machines()) ?? []
+        // Lists: a desktop may have several hypervisors.
+        for key in ["arch", "hypervisor", "version"] where !machines.isEmpty {
+            offers[key] = Set(machines.compactMap { $0.requirements[key] }).sorted().joined(separator: ",")
         }
         let names = (services.hypervisor as? DesktopHypervisors)?.names ?? [services.hypervisor.name]
         offers["driver"] = names.joined(separator: ",")

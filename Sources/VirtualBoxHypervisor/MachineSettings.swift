@@ -127,12 +127,15 @@ package struct MachineSettings {
         func walk(_ element: XMLElement, hasParent: Bool) {
             if let uuid = Self.uuid(Self.value("uuid", of: element)) {
                 media[uuid] = Medium(
-                    location: Self.value("location", of: element) ?? "", format: Self.value("format", of: element) ?? "",
+                    location: Self.value("location", of: element) ?? "",
+                    format: Self.value("format", of: element) ?? "",
                     type: Self.value("type", of: element), hasParent: hasParent)
             }
             for child in Self.children("HardDisk", of: element) { walk(child, hasParent: true) }
         }
-        for disk in Self.children("MediaRegistry", "HardDisks", "HardDisk", of: machine) { walk(disk, hasParent: false) }
+        for disk in Self.children("MediaRegistry", "HardDisks", "HardDisk", of: machine) {
+            walk(disk, hasParent: false)
+        }
         return media
     }
 
@@ -140,7 +143,8 @@ package struct MachineSettings {
     /// without such a snapshot, and for one that was taken while the VM was off.
     package func stateFile(ofSnapshot uuid: String) -> String? {
         func find(in element: XMLElement) -> String? {
-            for snapshot in Self.children("Snapshot", of: element) + Self.children("Snapshots", "Snapshot", of: element) {
+            for snapshot in Self.children("Snapshot", of: element) + Self.children("Snapshots", "Snapshot", of: element)
+            {
                 if Self.uuid(Self.value("uuid", of: snapshot)) == uuid { return Self.value("stateFile", of: snapshot) }
                 if let found = find(in: snapshot) { return found }
             }

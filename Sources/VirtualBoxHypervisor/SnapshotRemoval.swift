@@ -41,6 +41,7 @@ struct SnapshotRemoval: Sendable {
             if attempt > 0 { await HostCommand.rest(.milliseconds(500)) }
         }
         guard try await machines.snapshot(named: journal.snapshot, of: journal.uuid) != nil else { return }
-        throw last ?? ManageFailure(kind: .other, text: "VirtualBox says that it deleted the snapshot, and has it still")
+        throw last
+            ?? ManageFailure(kind: .other, text: "VirtualBox says that it deleted the snapshot, and has it still")
     }
 }

@@ -175,7 +175,9 @@ final class VirtualBoxCut: PreparedCut {
             let folder = info.settingsFile.split(separator: "/").dropLast().joined(separator: "/")
             let path = file.hasPrefix("/") ? file : "/\(folder)/\(file)"
             let size = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber)?.uint64Value ?? 0
-            guard size > 0 else { throw ManageFailure(kind: .other, text: "the saved state \(path) is empty or absent") }
+            guard size > 0 else {
+                throw ManageFailure(kind: .other, text: "the saved state \(path) is empty or absent")
+            }
             return path
         } catch {
             throw error.error(doing: "take a snapshot of \(name)")
@@ -283,7 +285,8 @@ final class VirtualBoxCut: PreparedCut {
                 try await removal.remove(journal)
             } catch {
                 // The journal stays: recovery tries again when the agent starts and before the next cut.
-                machines.logger.error("snapshot of a cut still there", metadata: ["vm": "\(uuid)", "error": "\(error)"])
+                machines.logger.error(
+                    "snapshot of a cut still there", metadata: ["vm": "\(uuid)", "error": "\(error)"])
             }
         }
         state.withLockedValue { $0.settling = settling }

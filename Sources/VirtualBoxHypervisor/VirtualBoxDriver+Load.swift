@@ -24,7 +24,8 @@ extension VirtualBoxDriver {
             throw .cannotLoad("The stored settings of \(request.name) are damaged (\(error)).")
         }
         guard settings.uuid == uuid else {
-            throw .cannotLoad("The stored settings of \(request.name) are of the VM \(settings.uuid ?? "without a UUID").")
+            throw .cannotLoad(
+                "The stored settings of \(request.name) are of the VM \(settings.uuid ?? "without a UUID").")
         }
         let attachments = try Self.attachments(of: request, settings)
         let former = try await known(uuid)
@@ -87,7 +88,8 @@ extension VirtualBoxDriver {
                 for (attachment, path) in disks {
                     try await call(
                         "storageattach", uuid, "--storagectl", attachment.controller, "--port", "\(attachment.port)",
-                        "--device", "\(attachment.device)", "--type", "hdd", "--medium", path, options: attachment.options)
+                        "--device", "\(attachment.device)", "--type", "hdd", "--medium", path,
+                        options: attachment.options)
                 }
                 // VirtualBox deletes the state when it has read it, hence the copy.
                 try await call("adoptstate", uuid, state)

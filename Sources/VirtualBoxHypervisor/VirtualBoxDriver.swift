@@ -13,7 +13,7 @@ package final class VirtualBoxDriver: HypervisorDriver {
     package let name = "virtualbox"
     package let capabilities = DriverCapabilities(
         lacks: [
-            .backgroundImages: "VirtualBox saves a VM's memory only while the VM stands still",
+            .backgroundImages: "VirtualBox saves a VM's memory only while the VM stands still"
         ])
     let machines: VirtualBoxMachines
     let front: Front
@@ -81,7 +81,7 @@ package final class VirtualBoxDriver: HypervisorDriver {
             disks: Self.disks(info, settings).map {
                 VirtualMachine.Disk(
                     target: $0.frozen.target, path: $0.frozen.path, format: $0.frozen.format, readOnly: false)
-            }, requirements: requirements)
+            }, requirements: requirements, driver: name)
     }
 
     private static func nic(_ adapter: MachineInfo.Adapter, _ taps: [String: TapPlace]) -> VirtualMachine.NIC {
@@ -168,9 +168,12 @@ package final class VirtualBoxDriver: HypervisorDriver {
     ) -> String? {
         for adapter in info.adapters where adapter.attachment != "null" {
             let peers = info.adapters.filter { $0.attachment == "bridged" && $0.peer == adapter.peer }
-            if adapter.attachment == "bridged", let peer = adapter.peer, taps[peer] != nil, peers.count == 1 { continue }
-            let where_ = adapter.peer.map { "\(adapter.attachment) `\($0)`" } ?? adapter.attachment
-            return "NIC \(adapter.number) of \(info.name) is \(where_), past the host's packet filter, so its traffic cannot "
+            if adapter.attachment == "bridged", let peer = adapter.peer, taps[peer] != nil, peers.count == 1 {
+                continue
+            }
+            let place = adapter.peer.map { "\(adapter.attachment) `\($0)`" } ?? adapter.attachment
+            return
+                "NIC \(adapter.number) of \(info.name) is \(place), past the host's packet filter, so its traffic cannot "
                 + "be held. " + TapPlace.advice(machine: info.uuid, adapter: adapter.number)
         }
         if let device = settings.blockers.first {
@@ -219,7 +222,8 @@ package final class VirtualBoxDriver: HypervisorDriver {
             throw .notRunning("\(machine.name) is off and cannot be announced.", state: machine.state.rawValue)
         }
         for nic in machine.nics {
-            guard let tap = nic.tap, let bridge = nic.bridge, let address = NetworkAnnouncement.octets(of: nic.mac) else {
+            guard let tap = nic.tap, let bridge = nic.bridge, let address = NetworkAnnouncement.octets(of: nic.mac)
+            else {
                 continue
             }
             let command = HostCommand(machines.programs.ip.dropLast() + ["bridge"], logger: logger)

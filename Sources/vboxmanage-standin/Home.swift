@@ -66,7 +66,9 @@ struct Home {
     /// By UUID or name, as VirtualBox takes both.
     func find(_ word: String) throws -> Machine {
         let registry = registry()
-        if let file = registry[word.lowercased()] { return try Machine(uuid: word.lowercased(), file: file, home: self) }
+        if let file = registry[word.lowercased()] {
+            return try Machine(uuid: word.lowercased(), file: file, home: self)
+        }
         for (uuid, file) in registry {
             if let model = try? SettingsReader.machine(at: file), model.name == word {
                 return try Machine(uuid: uuid, file: file, home: self)

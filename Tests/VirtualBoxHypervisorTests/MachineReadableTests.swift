@@ -13,7 +13,8 @@ import Testing
     }
 
     @Test func escapesOfSevenAreTakenBack() {
-        let text = MachineReadable(#"""
+        let text = MachineReadable(
+            #"""
             name="a \"b\" \\ c"
             "C \"1\"-0-0"="/x"
             """#)
@@ -91,7 +92,8 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("a=\"\\\n\r-1 ,@é\u{0}".utf8)
         for _ in 0..<3_000 {
-            let octets = (0..<Int.random(in: 0..<60, using: &random)).map { _ in alphabet.randomElement(using: &random)! }
+            let octets = (0..<Int.random(in: 0..<60, using: &random)).map { _ in alphabet.randomElement(using: &random)!
+            }
             let text = String(decoding: octets, as: UTF8.self)
             let read = MachineReadable(text)
             #expect(read.entries.count <= text.utf8.count, "\(octets)")

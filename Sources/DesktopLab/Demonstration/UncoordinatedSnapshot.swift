@@ -3,6 +3,7 @@ import Hypervisor
 import LibvirtHypervisor
 import Logging
 import QEMUHypervisor
+import VirtualBoxHypervisor
 
 /// The control of every consistency test: the same guests and the same images, but taken one after the other with
 /// nothing that holds their traffic. What was received before it was sent is lost for good.
@@ -61,6 +62,9 @@ package struct UncoordinatedSnapshot: Sendable {
             return QEMUDriver(
                 sockets: ["\(lab.folders.guests(desktop))/*.qmp"], machines: lab.folders.agentMachines(desktop),
                 namespace: "/run/netns/\(lab.topology.namespace(ofDesktop: desktop))", logger: logger)
+        case .virtualbox:
+            let guests = VirtualBoxGuests(desktop: desktop, topology: lab.topology, folders: lab.folders)
+            return VirtualBoxDriver(programs: guests.programs, logger: logger)
         default: return LibvirtDriver(uri: lab.desktops[desktop - 1].libvirt, logger: logger)
         }
     }

@@ -8,11 +8,15 @@ package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
     case mixed
 
     /// What a lab can run; the kinds of a mixed one, in their order.
-    static let kinds: [LabHypervisor] = [.qemu, .libvirt]
+    static let kinds: [LabHypervisor] = [.qemu, .libvirt, .virtualbox]
 
     func kind(ofMachine machine: Int) -> LabHypervisor {
         self == .mixed ? Self.kinds[(machine - 1) % Self.kinds.count] : self
     }
+
+    /// Milliseconds for which a gate must be able to hold; nil: the manager's default. VirtualBox lets a guest stand still
+    /// for as long as its memory is saved.
+    var holdBudget: Int? { uses(.virtualbox) ? 20_000 : nil }
 
     /// Whether any machine is run by that kind.
     func uses(_ kind: LabHypervisor) -> Bool { self == kind || self == .mixed && Self.kinds.contains(kind) }

@@ -47,7 +47,10 @@ struct ProductDaemons: Sendable {
 
     func launchManager() throws -> DaemonProcess {
         var environment = ["HOLDFAST_MANAGER_LOG_LEVEL": "debug"]
-        if let budget = topology.configuration.holdBudget { environment["HOLDFAST_MANAGER_HOLD_BUDGET"] = "\(budget)" }
+        let configuration = topology.configuration
+        if let budget = configuration.holdBudget ?? configuration.hypervisor.holdBudget {
+            environment["HOLDFAST_MANAGER_HOLD_BUDGET"] = "\(budget)"
+        }
         return try DaemonProcess.start(
             ["ip", "netns", "exec", topology.managerNamespace] + ahead
                 + [manager, "run", "--config", "\(folders.manager)/manager.yaml"],
@@ -97,6 +100,8 @@ struct ProductDaemons: Sendable {
         qemu:
           sockets: \(uses(.qemu) ? "[\"\(folders.guests(desktop))/*.qmp\"]" : "[]")
           machines: \(folders.agentMachines(desktop))
+        virtualbox:
+          command: "\(uses(.virtualbox) ? folders.virtualBoxCommand(desktop) : "")"
         allow: ["*"]
         gate:
           queueBase: 7100

@@ -94,7 +94,8 @@ struct Control {
         try on(options) { machine in
             try machine.requireOff()
             guard machine.model.stateFile == nil else {
-                throw Refusal("Cannot adopt the saved state as the machine is not in Powered Off", code: .invalidVMState)
+                throw Refusal(
+                    "Cannot adopt the saved state as the machine is not in Powered Off", code: .invalidVMState)
             }
             machine.model.stateFile = file
             try machine.save()

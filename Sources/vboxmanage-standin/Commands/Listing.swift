@@ -6,7 +6,9 @@ struct Listing {
 
     func list(_ options: Options) throws {
         let what = try options.word(0, "what to list")
-        guard what == "vms" || what == "runningvms" else { throw Refusal("Unknown sub-command '\(what)'", code: .syntax) }
+        guard what == "vms" || what == "runningvms" else {
+            throw Refusal("Unknown sub-command '\(what)'", code: .syntax)
+        }
         for (uuid, file) in home.registry().sorted(by: { $0.key < $1.key }) {
             guard let machine = try? Machine(uuid: uuid, file: file, home: home) else {
                 if what == "vms" { print("\"<inaccessible>\" {\(uuid)}") }

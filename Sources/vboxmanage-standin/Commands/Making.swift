@@ -53,7 +53,9 @@ struct Making {
                 case "macaddress": change(&machine, number) { $0.mac = value.uppercased() }
                 case "uartmode":
                     // `--uartmode1 file /path`: the path comes as a word of its own.
-                    guard let path = options.plain.dropFirst().first else { throw Refusal("Missing path", code: .syntax) }
+                    guard let path = options.plain.dropFirst().first else {
+                        throw Refusal("Missing path", code: .syntax)
+                    }
                     machine.model.ports.removeAll { $0.slot == number - 1 }
                     machine.model.ports.append(MachineModel.Port(slot: number - 1, path: path))
                 case "description": machine.model.extraData["StandIn/Description"] = value
@@ -70,7 +72,9 @@ struct Making {
 
     func controller(_ options: Options) throws {
         try changing(options) { machine in
-            guard let name = options["name"] else { throw Refusal("Storage controller name not specified", code: .syntax) }
+            guard let name = options["name"] else {
+                throw Refusal("Storage controller name not specified", code: .syntax)
+            }
             let types = ["virtio": "VirtioSCSI", "virtio-scsi": "VirtioSCSI", "sata": "AHCI", "scsi": "LsiLogic"]
             machine.model.controllers.append(
                 MachineModel.Controller(name: name, type: types[options["add"] ?? ""] ?? "AHCI"))
@@ -81,7 +85,10 @@ struct Making {
         try changing(options) { machine in
             guard let name = options["storagectl"],
                 let index = machine.model.controllers.firstIndex(where: { $0.name == name })
-            else { throw Refusal("Could not find a storage controller named '\(options["storagectl"] ?? "")'", code: .objectNotFound) }
+            else {
+                throw Refusal(
+                    "Could not find a storage controller named '\(options["storagectl"] ?? "")'", code: .objectNotFound)
+            }
             let (port, device) = (Int(options["port"] ?? "0") ?? 0, Int(options["device"] ?? "0") ?? 0)
             machine.model.controllers[index].attachments.removeAll { $0.port == port && $0.device == device }
             guard let path = options["medium"], path != "none" else { return }
@@ -125,7 +132,9 @@ struct Making {
             machine.guest.end()
             try home.changeRegistry { $0[machine.uuid] = nil }
             guard options["delete"] != nil else { return }
-            for medium in machine.model.media { try? FileManager.default.removeItem(atPath: machine.path(medium.location)) }
+            for medium in machine.model.media {
+                try? FileManager.default.removeItem(atPath: machine.path(medium.location))
+            }
             try? FileManager.default.removeItem(atPath: machine.folder)
         }
     }

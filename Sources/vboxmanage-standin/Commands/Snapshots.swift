@@ -90,7 +90,9 @@ struct Snapshots {
                 try machine.guest.saveState(to: machine.path(state ?? ""))
             } catch {
                 for (index, file) in files.enumerated() {
-                    let base = before.medium(before.attachments[index].attachment.medium).map { machine.path($0.location) }
+                    let base = before.medium(before.attachments[index].attachment.medium).map {
+                        machine.path($0.location)
+                    }
                     if let base { try? GuestDisks.merge(machine.guest, index: file.index, into: base) }
                     unlink(file.path)
                 }
@@ -202,7 +204,8 @@ struct Snapshots {
                 "create", "-q", "-f", "qcow2", "-b", machine.path(base.location), "-F", "qcow2", machine.path(file),
             ])
             machine.model.media.append(
-                MachineModel.Medium(uuid: uuid, location: file, format: GuestDisks.format, type: nil, parent: entry.medium))
+                MachineModel.Medium(
+                    uuid: uuid, location: file, format: GuestDisks.format, type: nil, parent: entry.medium))
             machine.model.replace(entry.medium, by: uuid)
         }
         if let file = machine.model.stateFile { unlink(machine.path(file)) }

@@ -45,7 +45,8 @@ struct Guest {
 
     func runState() -> RunState {
         guard process != nil else { return .absent }
-        guard let monitor = try? monitor(), let answer = try? monitor.execute(MonitorCommand.text("query-status")) else {
+        guard let monitor = try? monitor(), let answer = try? monitor.execute(MonitorCommand.text("query-status"))
+        else {
             return process == nil ? .absent : .silent
         }
         switch MonitorAnswer.runState(in: answer) ?? "unknown" {
@@ -61,6 +62,13 @@ struct Guest {
     ///   - stateFile: a saved state to go on from.
     ///   - paused: whether it waits for a resume.
     func start(from stateFile: String?, paused: Bool) throws {
+        // QEMU waits for ever for the beginning of a stream that is too short to have one.
+        if let stateFile {
+            let head = try? FileHandle(forReadingAtPath: stateFile)?.read(upToCount: 4)
+            guard head == Data("QEVM".utf8) else {
+                throw Refusal("The saved state '\(stateFile)' is damaged (VERR_SSM_INTEGRITY_MAGIC)", code: .fileError)
+            }
+        }
         _ = FileManager.default.createFile(atPath: startedFile, contents: nil)
         unlink(processFile)
         let command = try GuestCommand(machine: machine, socket: socket, processFile: processFile).words

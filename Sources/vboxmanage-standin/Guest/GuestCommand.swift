@@ -34,11 +34,14 @@ struct GuestCommand {
             if let append = extra("Append") { words += ["-append", append] }
             for (index, entry) in model.attachments.enumerated() {
                 guard let medium = model.medium(entry.attachment.medium) else {
-                    throw Refusal("Could not find an open hard disk with UUID {\(entry.attachment.medium)}", code: .objectNotFound)
+                    throw Refusal(
+                        "Could not find an open hard disk with UUID {\(entry.attachment.medium)}", code: .objectNotFound
+                    )
                 }
                 let name = Self.drive(index)
                 words += [
-                    "-drive", "file=\(option(machine.path(medium.location))),format=qcow2,if=none,id=\(name)", "-device",
+                    "-drive", "file=\(option(machine.path(medium.location))),format=qcow2,if=none,id=\(name)",
+                    "-device",
                     "virtio-blk-pci,drive=\(name),addr=\(String(8 + index, radix: 16))",
                 ]
             }

@@ -6,7 +6,8 @@ enum SettingsReader {
     static func machine(at path: String) throws -> MachineModel {
         guard let data = FileManager.default.contents(atPath: path), !data.isEmpty,
             let document = try? XMLDocument(xmlString: String(decoding: data, as: UTF8.self)),
-            let root = document.rootElement(), root.name == "VirtualBox", let machine = children("Machine", of: root).first
+            let root = document.rootElement(), root.name == "VirtualBox",
+            let machine = children("Machine", of: root).first
         else { throw Refusal("Document is empty or no settings: '\(path)'", code: .fileError) }
         return try model(machine, path)
     }
@@ -47,7 +48,9 @@ enum SettingsReader {
             }
         }
         model.controllers = controllers(of: machine)
-        for disk in children("MediaRegistry", "HardDisks", "HardDisk", of: machine) { add(disk, parent: nil, to: &model) }
+        for disk in children("MediaRegistry", "HardDisks", "HardDisk", of: machine) {
+            add(disk, parent: nil, to: &model)
+        }
         for item in children("ExtraData", "ExtraDataItem", of: machine) {
             model.extraData[value("name", of: item) ?? ""] = value("value", of: item)
         }

@@ -43,7 +43,8 @@ struct SettingsWriter {
                 "Machine",
                 [
                     ("uuid", "{\(machine.uuid)}"), ("name", machine.name), ("OSType", machine.osType),
-                    ("currentSnapshot", machine.snapshots.last.map { "{\($0.uuid)}" }), ("stateFile", machine.stateFile),
+                    ("currentSnapshot", machine.snapshots.last.map { "{\($0.uuid)}" }),
+                    ("stateFile", machine.stateFile),
                     ("snapshotFolder", "Snapshots"),
                 ], closed: false))
         lines.append("<MediaRegistry><HardDisks>")
