@@ -17,6 +17,9 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 PRODUCTS = .build/debug
 LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
 
+# What runs the guests of the demonstration: qemu, libvirt, virtualbox (by the stand-in) or mixed.
+HYPERVISOR ?= libvirt
+
 PACKAGES := \
 	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
@@ -69,7 +72,7 @@ check-protos:
 	Sources/WireProtocol/generate.sh --check
 
 demo: build
-	$(LAB) demo --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
+	$(LAB) demo --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
 
 lab-up: build
 	$(LAB) up --desktops $(DESKTOPS) --vms $(VMS)
