@@ -11,14 +11,13 @@ SWIFT ?= swift
 ROUNDS ?= 3
 DESKTOPS ?= 3
 VMS ?= 4
+# What runs the guests of the laboratory: qemu, libvirt or mixed.
+HYPERVISOR ?= libvirt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests and laboratory need root: network namespaces, packet queues, libvirtd.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 PRODUCTS = .build/debug
 LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
-
-# What runs the guests of the demonstration: qemu, libvirt, virtualbox (by the stand-in) or mixed.
-HYPERVISOR ?= libvirt
 
 PACKAGES := \
 	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
@@ -49,7 +48,7 @@ test: setup
 	$(ROOT) $(SWIFT) test --skip-build --no-parallel --skip IntegrationTests
 	$(MAKE) simulate SCHEDULES=200000 SEED=1
 	$(MAKE) simulate SCHEDULES=50000 SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
+	ROUNDS=$(ROUNDS) HYPERVISOR=$(HYPERVISOR) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
 
 integration: setup
 	$(SWIFT) build --build-tests
@@ -75,13 +74,13 @@ demo: build
 	$(LAB) demo --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
 
 lab-up: build
-	$(LAB) up --desktops $(DESKTOPS) --vms $(VMS)
+	$(LAB) up --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS)
 
 lab-down:
 	$(LAB) down
 
 bench: build
-	$(LAB) bench --report .build/bench/pause.json
+	$(LAB) bench --hypervisor $(HYPERVISOR) --report .build/bench/pause.json
 
 # What one member whose cut comes late costs the others, in either mode.
 straggler: build

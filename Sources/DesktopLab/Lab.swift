@@ -91,10 +91,9 @@ package struct Lab: Sendable {
         guests(configuration.hypervisor.kind(ofMachine: try machine(name).index), on: desktop)
     }
 
-    /// Sends a command to the monitor of a machine under QEMU alone, on the socket that is the lab's own.
+    /// Sends a command to the monitor of a machine's QEMU, past the product.
     package func monitor(_ command: String, of name: String, on desktop: Int) async throws -> String {
-        guard let guests = try guests(of: name, on: desktop) as? QEMUGuests else { throw LabError.unknownMachine(name) }
-        return try await guests.monitor(command, of: name)
+        try await guests(of: name, on: desktop).monitor(command, of: name)
     }
 
     // MARK: - Commands

@@ -22,12 +22,15 @@ struct LabBench: AsyncParsableCommand {
     @Option(name: .customLong("dir"), help: "Folder of the lab, which exists only while the benchmark runs.")
     var directory = "/var/lib/holdfast-bench"
 
+    @OptionGroup var guests: LabGuestOptions
+
     func run() async throws {
         let say: @Sendable (String) -> Void = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
         try await Lab.down(directory)
         var results: [PauseBenchmark.Result] = []
         for size in memory {
-            let configuration = LabConfiguration(memory: size, directory: directory, executables: executables)
+            let configuration = guests.apply(
+                to: LabConfiguration(memory: size, directory: directory, executables: executables))
             let rounds = rounds
             results.append(
                 try await withLab(configuration, say: say) { lab in

@@ -22,6 +22,8 @@ struct LabFaults: AsyncParsableCommand {
     @Option(name: .customLong("dir"), help: "Folder of the lab, which exists only while the faults are done.")
     var directory = "/var/lib/hf-faults"
 
+    @OptionGroup var guests: LabGuestOptions
+
     func validate() throws {
         if let third, !(0...2).contains(third) { throw ValidationError("--third takes 0, 1 or 2") }
         for text in only where !FaultCase.all.contains(where: { $0.matches(text) }) {
@@ -35,10 +37,13 @@ struct LabFaults: AsyncParsableCommand {
         let say: @Sendable (String) -> Void = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
         var cases = third.map { FaultCase.third($0) } ?? FaultCase.all
         if !only.isEmpty { cases = cases.filter { subject in only.contains { subject.matches($0) } } }
+        // There is no libvirtd to be killed.
+        if guests.hypervisor == .qemu { cases = cases.filter { $0.fault != .libvirtdKilled } }
         let chosen = cases
         let file = URL(filePath: report)
         let campaign = FaultCampaign(
-            configuration: FaultCampaign.configuration(directory: directory, executables: executables),
+            configuration: guests.apply(
+                to: FaultCampaign.configuration(directory: directory, executables: executables)),
             evidence: file.deletingLastPathComponent().appending(path: "logs").path, say: say)
         let results = try await untilInterrupted { try await campaign.run(chosen) }
         let outcome = FaultReport(third: third, results: results)

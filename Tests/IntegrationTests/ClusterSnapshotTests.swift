@@ -68,11 +68,11 @@ struct ClusterSnapshotTests {
 
         let machine = lab.machines[1]
         let desktop = try #require(lab.desktops(running: machine.name).first)
-        _ = try await lab.virsh(["suspend", machine.name], desktop: desktop)
+        try await lab.suspend(machine.name, on: desktop)
         let paused = try await lab.holdfast(["snapshot", "create", exercise.cluster])
         #expect(paused.status == 11, "\(paused.standardError)")
         #expect(paused.standardError.contains(machine.name))
-        _ = try await lab.virsh(["resume", machine.name], desktop: desktop)
+        try await lab.resume(machine.name, on: desktop)
         let again = try await exercise.snapshot()
         #expect(again.sealed)
     }

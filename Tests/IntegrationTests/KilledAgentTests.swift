@@ -18,9 +18,7 @@ struct KilledAgentTests {
     }
 
     private func ask(_ machine: Lab.Machine, _ command: String, _ lab: Lab) async throws -> String {
-        try await lab.virsh(
-            ["qemu-monitor-command", machine.name, #"{"execute":"\#(command)"}"#], desktop: machine.desktop
-        ).standardOutput
+        try await lab.monitor(#"{"execute":"\#(command)"}"#, of: machine.name, on: machine.desktop)
     }
 
     /// QEMU 7.2 can hang when the last reader of a background image goes; somebody must read on.

@@ -35,12 +35,18 @@ enum CurrentLab {
 extension SuiteTrait where Self == LabTrait {
     /// - Parameter directory: of the lab; suites must not share one.
     static func lab(desktops: Int = 3, machines: Int = 4, directory: String) -> LabTrait {
-        LabTrait(configuration: LabConfiguration(desktops: desktops, machines: machines, directory: directory))
+        LabTrait(
+            configuration: LabConfiguration(
+                desktops: desktops, machines: machines, directory: directory, hypervisor: hypervisor))
     }
 }
 
 /// Namespaces, packet queues, taps and libvirtd need root.
 let isRoot = getuid() == 0
+
+/// What runs the guests, as in `make integration HYPERVISOR=qemu`.
+let hypervisor =
+    ProcessInfo.processInfo.environment["HYPERVISOR"].flatMap(LabHypervisor.init(rawValue:)) ?? .libvirt
 
 /// How often the rounds go, as in `make integration ROUNDS=20`.
 let roundCount = ProcessInfo.processInfo.environment["ROUNDS"].flatMap { Int($0) } ?? 2

@@ -11,7 +11,7 @@ package struct PauseBenchmark: Sendable {
         /// From arm to release, milliseconds, of each guest and snapshot.
         package var holds: [Double]
         /// The longest silence that a guest's application noticed during libvirt's own snapshot, in milliseconds of
-        /// guest time, one value a snapshot.
+        /// guest time, one value a snapshot; none where the guests are not libvirt's.
         package var libvirtSilences: [Double]
 
         package var pauseMedian: Double { median(pauses) }
@@ -45,7 +45,7 @@ package struct PauseBenchmark: Sendable {
             result.pauses += snapshot.members.map(\.pauseMilliseconds)
             result.holds += snapshot.members.map(\.holdMilliseconds)
             _ = try await lab.holdfast(["snapshot", "delete", snapshot.id])
-            result.libvirtSilences.append(try await libvirtPause())
+            if lab.configuration.hypervisor == .libvirt { result.libvirtSilences.append(try await libvirtPause()) }
             say("\(lab.configuration.memory) MiB, round \(round) of \(rounds)")
         }
         return result

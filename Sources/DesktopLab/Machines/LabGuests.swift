@@ -11,6 +11,9 @@ protocol LabGuests: Sendable {
     func suspend(_ name: String) async throws
     func resume(_ name: String) async throws
 
+    /// Sends a command to the monitor of the machine's QEMU, past the product.
+    func monitor(_ command: String, of name: String) async throws -> String
+
     /// Of each machine that it knows: `running`, `paused`, `shut off`, … A throw is no answer.
     func states() async throws -> [String: String]
 
@@ -47,6 +50,11 @@ struct LibvirtGuests: LabGuests {
     func suspend(_ name: String) async throws { try await daemon.requireVirsh(["suspend", name]) }
 
     func resume(_ name: String) async throws { try await daemon.requireVirsh(["resume", name]) }
+
+    func monitor(_ command: String, of name: String) async throws -> String {
+        try await Command.require(
+            ["virsh", "--quiet", "--connect", daemon.uri, "qemu-monitor-command", name, command])
+    }
 
     func states() async throws -> [String: String] {
         // A daemon that was stopped does not answer at all.

@@ -73,7 +73,9 @@ final class Connection {
         self.settings = settings
         initiates = settings.index < peer
         address = PeerAddress(
-            peer: peer, port: kind.port, isIPv6: settings.mixesFamilies && (peer + settings.index) % 2 == 1)
+            peer: peer, port: kind.port, isIPv6: settings.mixesFamilies && (peer + settings.index) % 2 == 1,
+            // Both sides choose the same one, and each pair uses two where there are several.
+            nic: (peer + settings.index + (kind == .bulk ? 1 : 0)) % settings.nics)
         outgoing = Pattern(stream: Connection.stream(from: settings.index, to: peer, kind))
         incoming = Pattern(stream: Connection.stream(from: peer, to: settings.index, kind))
     }

@@ -3,7 +3,7 @@ import Glibc
 /// Records written to the disk in step with memory, in a thread of its own so that a slow disk does not silence the
 /// network.
 ///
-/// Record n goes to slot n % slots, of each disk in turn: first of `vda`, then of `vdb` if there is one. Before it is
+/// Record n goes to slot n % slots, of each disk in turn, from `vda`. Before it is
 /// written, the records around it are read back: those just written must be there (else the disk is older than memory),
 /// and those to be overwritten next must not be (else it is younger).
 final class DiskJournal {
@@ -65,8 +65,8 @@ final class DiskJournal {
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         let first = open("/dev/vda", O_RDWR | DiskJournal.directAccess)
         guard first >= 0 else { return publish { $0.failure = errno } }
-        let second = open("/dev/vdb", O_RDWR | DiskJournal.directAccess)
-        let disks = second >= 0 ? [first, second] : [first]
+        let others = "bcdefgh".map { open("/dev/vd\($0)", O_RDWR | DiskJournal.directAccess) }
+        let disks = [first] + others.filter { $0 >= 0 }
         for disk in disks {
             for offset in stride(from: 0, to: DiskJournal.slot * Int(DiskJournal.slots), by: 65_536) {
                 guard pwrite(disk, record, 65_536, off_t(offset)) == 65_536 else {

@@ -5,6 +5,7 @@ struct Settings {
     /// Place of this guest, from 1.
     var index = 1
     var members = 1
+    var nics = 1
     /// Bytes a second, in each direction of each bulk connection.
     var rate: UInt64 = 131_072
     /// Between two exchanges of a ping-pong.
@@ -26,6 +27,7 @@ struct Settings {
             switch parts[0] {
             case "hf.index": index = Int(value)
             case "hf.members": members = Int(value)
+            case "hf.nics": nics = max(1, Int(value))
             case "hf.rate": rate = value
             case "hf.ping": pingInterval = value * 1_000_000
             case "hf.bulk": bulkInterval = value * 1_000_000
