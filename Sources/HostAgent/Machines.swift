@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Hypervisor
 import SnapshotProtocol
+import VirtualBoxHypervisor
 import WireProtocol
 
 /// What this desktop has, as the manager sees it, and what stands in the way of a snapshot.
@@ -37,9 +38,12 @@ enum Machines {
 
     static func blocker(of nic: VirtualMachine.NIC, member: MemberName) -> Failure? {
         guard nic.tap == nil || nic.bridge == nil else { return nil }
+        let advice =
+            nic.kind.hasPrefix("VirtualBox")
+            ? TapPlace.advice(machine: member.rawValue, adapter: "N") : "Attach it with <interface type='bridge'>."
         let text =
             "The NIC \(nic.mac) (\(nic.kind)) is not on a tap of a Linux bridge, so its traffic cannot be held. "
-            + "Attach it with <interface type='bridge'>."
+            + advice
         return Failure(.interfaceWithoutTap, member: member, text)
     }
 

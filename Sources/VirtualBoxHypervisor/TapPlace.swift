@@ -2,7 +2,7 @@ import Foundation
 
 /// Where a host interface stands: the one place of all that VirtualBox can attach to from which every frame of the guest
 /// crosses the host's packet filter is a tap that is a port of a Linux bridge. See VirtualBox.md.
-struct TapPlace: Sendable, Hashable {
+package struct TapPlace: Sendable, Hashable {
     var tap: String
     var bridge: String
 
@@ -52,7 +52,9 @@ struct TapPlace: Sendable, Hashable {
     }
 
     /// How an owner gets a VM's NIC there.
-    static func advice(machine: String, adapter: Int) -> String {
+    ///
+    /// - Parameter adapter: the NIC's number, or `N` for whichever it is.
+    package static func advice(machine: String, adapter: String) -> String {
         let tap = "vbtap\(adapter)"
         return "Give it a tap of its own on a Linux bridge: `ip tuntap add dev \(tap) mode tap`, `ip link set \(tap) "
             + "master br0 up`, and with the VM off `VBoxManage modifyvm \(machine) --nic\(adapter) bridged "

@@ -101,7 +101,7 @@ extension VirtualBoxDriver {
             if let nic = machine.nics.first(where: { $0.tap == nil && $0.kind.contains("bridged") }) {
                 throw .cannotLoad(
                     "The NIC \(nic.mac) of \(request.name) is \(nic.kind), which is no tap of a Linux bridge here. "
-                        + TapPlace.advice(machine: uuid, adapter: 1))
+                        + TapPlace.advice(machine: uuid, adapter: "N"))
             }
             for target in request.disks.keys { unlink(Self.stored(target, folder)) }
             return .success(machine)

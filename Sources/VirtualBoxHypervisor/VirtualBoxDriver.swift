@@ -174,7 +174,7 @@ package final class VirtualBoxDriver: HypervisorDriver {
             let place = adapter.peer.map { "\(adapter.attachment) `\($0)`" } ?? adapter.attachment
             return
                 "NIC \(adapter.number) of \(info.name) is \(place), past the host's packet filter, so its traffic cannot "
-                + "be held. " + TapPlace.advice(machine: info.uuid, adapter: adapter.number)
+                + "be held. " + TapPlace.advice(machine: info.uuid, adapter: "\(adapter.number)")
         }
         if let device = settings.blockers.first {
             return "\(info.name) has \(device). Remove it from the VM."

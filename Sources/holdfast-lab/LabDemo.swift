@@ -13,9 +13,6 @@ struct LabDemo: AsyncParsableCommand {
     @Option(help: "Number of machines.")
     var vms = 4
 
-    @Option(help: "What runs the machines: \(LabHypervisor.choices).")
-    var hypervisor = LabHypervisor.libvirt
-
     @Option(help: "Where to write the report.")
     var report = ".build/demo/report.json"
 
@@ -25,12 +22,14 @@ struct LabDemo: AsyncParsableCommand {
     @Option(name: .customLong("dir"), help: "Folder of the lab, which exists only while the demonstration runs.")
     var directory = "/var/lib/holdfast-demo"
 
+    @OptionGroup var guests: LabGuestOptions
+
     func run() async throws {
         let say: @Sendable (String) -> Void = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
         try await Lab.down(directory)
-        let configuration = LabConfiguration(
-            desktops: desktops, machines: vms, directory: directory, executables: executables,
-            hypervisor: hypervisor)
+        let configuration = guests.apply(
+            to: LabConfiguration(
+                desktops: desktops, machines: vms, directory: directory, executables: executables))
         let result = try await withLab(configuration, say: say) { lab in
             try await Demonstration(lab: lab, say: say).run()
         }

@@ -12,9 +12,6 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: "Number of machines; they are dealt out to the desktops in turn.")
     var vms = 4
 
-    @Option(help: "What runs the machines: \(LabHypervisor.choices).")
-    var hypervisor = LabHypervisor.libvirt
-
     @Option(help: "MiB of memory of each machine.")
     var memory = 128
 
@@ -33,15 +30,18 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: "Folder of holdfast, holdfast-agent and holdfast-manager; the one of this program by default.")
     var executables: String?
 
+    @OptionGroup var guests: LabGuestOptions
+
     @OptionGroup var folder: LabFolderOptions
 
     func run() async throws {
         let start = ContinuousClock.now
         let lab = try await Lab.up(
-            LabConfiguration(
-                desktops: desktops, machines: vms, memory: memory, directory: folder.path, rate: rate,
-                mixesFamilies: mixesFamilies, guestOptions: guestOptions, startsProducts: agents,
-                executables: executables, hypervisor: hypervisor)
+            guests.apply(
+                to: LabConfiguration(
+                    desktops: desktops, machines: vms, memory: memory, directory: folder.path, rate: rate,
+                    mixesFamilies: mixesFamilies, guestOptions: guestOptions, startsProducts: agents,
+                    executables: executables))
         ) { step in
             FileHandle.standardError.write(Data("\(step)\n".utf8))
         }

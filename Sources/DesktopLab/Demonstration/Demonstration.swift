@@ -36,8 +36,8 @@ package struct Demonstration: Sendable {
         uncoordinated.remove()
 
         return DemonstrationReport(
-            hypervisor: lab.configuration.hypervisor, members: lab.machines.count, desktops: lab.desktops.count,
-            sealed: snapshot.sealed,
+            hypervisor: lab.configuration.hypervisor.rawValue, members: lab.machines.count,
+            desktops: lab.desktops.count, sealed: snapshot.sealed,
             pauses: snapshot.members.map(\.pauseMilliseconds), holds: snapshot.members.map(\.holdMilliseconds),
             skew: snapshot.skewMilliseconds,
             segments: .init(
@@ -58,8 +58,8 @@ package struct Demonstration: Sendable {
             values.map { String(format: "%.1f", $0) }.joined(separator: ", ")
         }
         let rows: [(String, String)] = [
-            ("hypervisor", report.hypervisor.rawValue + Self.remark(on: report.hypervisor)),
             ("guests on desktops", "\(report.members) on \(report.desktops)"),
+            ("hypervisor", report.hypervisor + remark(on: report.hypervisor)),
             ("snapshot", report.sealed ? "sealed" : "NOT sealed"),
             ("pause of each guest", "\(list(report.pauses)) ms"),
             ("arm to release", "\(list(report.holds)) ms"),
@@ -84,8 +84,9 @@ package struct Demonstration: Sendable {
             .joined(separator: "\n")
     }
 
-    private static func remark(on hypervisor: LabHypervisor) -> String {
-        hypervisor.uses(.virtualbox) ? " (VirtualBox by a stand-in with QEMU's guests)" : ""
+    private static func remark(on hypervisor: String) -> String {
+        LabHypervisor(rawValue: hypervisor)?.uses(.virtualbox) == true
+            ? " (VirtualBox by a stand-in with QEMU's guests)" : ""
     }
 
     /// What is wanting, one sentence each; empty when everything held.

@@ -29,7 +29,7 @@ package struct DemonstrationReport: Codable, Sendable {
     }
 
     /// What ran the guests.
-    package var hypervisor: LabHypervisor
+    package var hypervisor: String
     package var members: Int
     package var desktops: Int
     package var sealed: Bool
