@@ -255,7 +255,8 @@ import Testing
             ).replacing(
                 "<serial ",
                 with:
-                    "<interface type='bridge'><mac address='52:54:00:77:00:99'/><source bridge='br0'/><model type='virtio'/></interface><serial "
+                    "<interface type='bridge'><mac address='52:54:00:77:00:99'/><source bridge='br0'/>"
+                    + "<model type='virtio'/></interface><serial "
             )
         }
         try await lab.startMachine(machine.name)
