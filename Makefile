@@ -22,7 +22,7 @@ LAB = $(ROOT) $(PRODUCTS)/holdfast-lab
 PACKAGES := \
 	libnetfilter-queue-dev libpcap-dev libvirt-dev libsqlite3-dev libxml2-dev pkg-config \
 	libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils \
-	iptables nftables iproute2 faketime busybox-static cpio kmod tcpdump binutils protobuf-compiler ovmf
+	iptables nftables iproute2 faketime busybox-static cpio kmod tcpdump binutils protobuf-compiler ovmf swtpm swtpm-tools
 
 .PHONY: simulate simulate-mutants build-simulator straggler fuzz setup build test integration check fmt protos check-protos demo lab-up lab-down bench faults clean
 

@@ -255,7 +255,8 @@ import Testing
             ).replacing(
                 "<serial ",
                 with:
-                    "<interface type='bridge'><mac address='52:54:00:77:00:99'/><source bridge='br0'/><model type='virtio'/></interface><serial "
+                    "<interface type='bridge'><mac address='52:54:00:77:00:99'/><source bridge='br0'/>"
+                    + "<model type='virtio'/></interface><serial "
             )
         }
         try await lab.startMachine(machine.name)
@@ -292,9 +293,8 @@ import Testing
         #expect(Set(loaded.nics.compactMap(\.tap)).count == 2)
         #expect(loaded.nics.allSatisfy { $0.bridge == "br0" })
         try await driver.resume(machine.uuid)
-        try await guestWorks()
-        let sequence = try #require(try lab.witnessReports(of: machine.name, since: place).first).sequence
-        #expect(sequence > 1, "the guest was started anew")
+        let first = try await GuestWitness(serialLog: machine.serialLog).report(after: place)
+        #expect(first.sequence > 1, "the guest was started anew")
         try await driver.keep(machine.uuid)
         let now = try await lab.virsh(["dumpxml", "--inactive", machine.name], desktop: 1).standardOutput
         #expect(now.contains(restored) && !now.contains(own))
@@ -307,6 +307,51 @@ import Testing
         try definition.write(toFile: file, atomically: true, encoding: .utf8)
         defer { unlink(file) }
         try #require(try await lab.virsh(["define", file], desktop: 1).succeeded)
+    }
+
+    /// QEMU keeps the state of an emulated TPM in the image, and gives it back to a TPM that knows nothing.
+    @Test func theStateOfATPMComesAlong() async throws {
+        try await driver.destroy(machine.uuid)
+        let definition = try await lab.virsh(["dumpxml", "--inactive", machine.name], desktop: 1).standardOutput
+        let image = "\(lab.folders.root)/tpm.img"
+        let copy = "\(lab.folders.root)/tpm-disk.qcow2"
+        defer { for file in [image, copy] { unlink(file) } }
+        try await redefine {
+            $0.replacing(
+                "<serial ",
+                with: "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm><serial ")
+        }
+        try await lab.startMachine(machine.name)
+        try await guestWorks()
+        let folder = "\(lab.folders.libvirt(1, .lib))/swtpm/\(machine.uuid)"
+        let state = "\(folder)/tpm2/tpm2-00.permall"
+        let sink = CollectingSink()
+        let cut = try await prepare(sink)
+        #expect(cut.method == .background)
+        let description = try await driver.description(of: machine.uuid)
+        _ = try await cut.perform {}
+        try await cut.imageComplete()
+        let converted = try await lab.run(["qemu-img", "convert", "-U", "-O", "qcow2", disk, copy], in: .desktop(1))
+        try #require(converted.succeeded)
+        await cut.finish()
+        await cut.settled()
+        try await allIsAsBefore()
+        let kept = try #require(FileManager.default.contents(atPath: state))
+        try Data(sink.collected).write(to: URL(filePath: image))
+        try await driver.destroy(machine.uuid)
+        // As on another host.
+        try FileManager.default.removeItem(atPath: folder)
+
+        let place = lab.logEnds()[machine.name] ?? 0
+        _ = try await driver.load(
+            LoadRequest(
+                uuid: machine.uuid, name: machine.name, image: image, description: description, disks: ["vda": copy]))
+        try await driver.resume(machine.uuid)
+        let first = try await GuestWitness(serialLog: machine.serialLog).report(after: place)
+        #expect(first.sequence > 1, "the guest was started anew")
+        #expect(FileManager.default.contents(atPath: state) == kept, "the TPM is another one")
+        try await driver.destroy(machine.uuid)
+        try await redefine { _ in definition }
     }
 
     // MARK: Raw disks
