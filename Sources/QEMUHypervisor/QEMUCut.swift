@@ -20,8 +20,9 @@ final class QEMUCut: PreparedCut {
         /// What lets the guest run and ends the image, and then what merges the disks; all ends share them.
         var waking: Task<Bool, Never>?
         var ending: Task<Void, Never>?
-        /// Given back at the end: a monitor serves one client.
+        /// Both are given back at the end: a monitor serves one client.
         var monitor: MonitorSocket?
+        var stream: ImageStream?
         /// The ending, while it waits for a cut that is just being made.
         var waiter: CheckedContinuation<Void, Never>?
     }
@@ -39,7 +40,6 @@ final class QEMUCut: PreparedCut {
     private let workspace: String
     /// The command that diverts all disks at once, made before anything stands still.
     private let transaction: String?
-    private let stream: ImageStream
     private let driver: QEMUDriver
     private let state = NIOLockedValueBox(State())
 
@@ -47,7 +47,10 @@ final class QEMUCut: PreparedCut {
         of guest: RunningGuest, method: CutMethod, workspace: String, journal: CutJournal, transaction: String?,
         stream: ImageStream, driver: QEMUDriver
     ) {
-        state.withLockedValue { $0.monitor = guest.monitor }
+        state.withLockedValue {
+            $0.monitor = guest.monitor
+            $0.stream = stream
+        }
         path = guest.path
         machine = guest.machine
         description = guest.description.text
@@ -55,13 +58,14 @@ final class QEMUCut: PreparedCut {
         self.workspace = workspace
         self.journal = journal
         self.transaction = transaction
-        self.stream = stream
         self.driver = driver
     }
 
     private var name: String { machine.name }
     private var uuid: String { machine.uuid }
     var monitor: MonitorSocket? { state.withLockedValue(\.monitor) }
+    /// Nil once the cut has come to its end.
+    private var stream: ImageStream? { state.withLockedValue(\.stream) }
     private var logger: Logger { driver.logger }
 
     var frozenDisks: [FrozenDisk] { state.withLockedValue(\.frozenDisks) }
@@ -115,7 +119,7 @@ final class QEMUCut: PreparedCut {
         guard try monitor.runState() == "running" else {
             throw .notRunning("\(name) does not run any more; the cut was not made.", state: "paused")
         }
-        if stream.hasFailed { throw .failed("The image of \(name) cannot be stored; the cut was not made.") }
+        if stream?.hasFailed != false { throw .failed("The image of \(name) cannot be stored; the cut was not made.") }
         try monitor.forgetEvents()
         var steps = CutSteps()
         do throws(HypervisorError) {
@@ -145,13 +149,13 @@ final class QEMUCut: PreparedCut {
             switch method {
             case .background: try awaitRunning(monitor)
             case .paused:
-                stream.fullSpeed()
+                stream?.fullSpeed()
                 try awaitImage(monitor)
                 try monitor.execute(#"{"execute":"cont"}"#)
             }
             steps.mark(\.image)
         } catch {
-            stream.cancel()
+            stream?.cancel()
             GuestWaking(logger: logger).letRun(cancels: method != .background) { () throws(HypervisorError) in
                 try self.monitorIfRunning()
             }
@@ -205,7 +209,7 @@ final class QEMUCut: PreparedCut {
     private func awaitImage(_ monitor: MonitorSocket) throws(HypervisorError) {
         while true {
             try throwIfGivenUp()
-            if stream.hasFailed { throw .failed("The image of \(name) could not be stored.") }
+            if stream?.hasFailed != false { throw .failed("The image of \(name) could not be stored.") }
             let (status, error) = try monitor.migration()
             switch status {
             case "completed": return
@@ -218,7 +222,7 @@ final class QEMUCut: PreparedCut {
     // MARK: The image
 
     func imageComplete() async throws(HypervisorError) {
-        guard state.withLockedValue({ $0.phase == .performed }) else {
+        guard state.withLockedValue({ $0.phase == .performed }), let stream else {
             throw .failed("There is no image of \(name): the cut was not made.")
         }
         stream.fullSpeed()
@@ -256,13 +260,14 @@ final class QEMUCut: PreparedCut {
             }
             guard runState == "io-error" else { continue }
             state.withLockedValue { $0.cannotWrite = true }
-            return stream.cancel()
+            stream?.cancel()
+            return
         }
     }
 
     // MARK: The end
 
-    func finish() async { await end(givingUp: !stream.isComplete) }
+    func finish() async { await end(givingUp: stream?.isComplete != true) }
 
     func abandon() async { await end(givingUp: true) }
 
@@ -286,7 +291,7 @@ final class QEMUCut: PreparedCut {
     /// Lets the guest run and takes back what the preparation has set in QEMU. Gives back whether no image is being
     /// written any more.
     private func wake(givingUp: Bool) async -> Bool {
-        if givingUp { stream.cancel() }
+        if givingUp { stream?.cancel() }
         await cutMadeOrFailed()
         let settled = try? await driver.thread.run { () throws(HypervisorError) in
             guard givingUp else { return true }
@@ -295,8 +300,8 @@ final class QEMUCut: PreparedCut {
             }
         }
         if settled == true {
-            stream.close()
-            await stream.idle()
+            stream?.close()
+            await stream?.idle()
         }
         return settled ?? false
     }
@@ -309,7 +314,11 @@ final class QEMUCut: PreparedCut {
             logger.error("disks of a VM still diverted", metadata: ["vm": "\(name)", "error": "\(error)"])
         }
         driver.cuts.withLockedValue { if $0[uuid] === self { $0[uuid] = nil } }
-        state.withLockedValue { $0.monitor = nil }
+        state.withLockedValue { state in
+            state.monitor = nil
+            // While QEMU still writes, its reader must stay.
+            if imageIsSettled { state.stream = nil }
+        }
     }
 
     /// Nil once the guest's process has ended.

@@ -3,23 +3,28 @@ import NIOConcurrencyHelpers
 
 /// A hypervisor that knows machines and notes what is asked of it; it cuts and loads nothing.
 final class FakeHypervisor: HypervisorDriver {
-    let name = "fake"
+    let name: String
+    /// Whether it cannot be reached.
+    let isAway = NIOLockedValueBox(false)
     private let machinesByUUID: NIOLockedValueBox<[String: VirtualMachine]>
     let calls = NIOLockedValueBox<[String]>([])
 
     private let loaded: VirtualMachine?
 
     /// - Parameter loads: the machine that a load gives; without one every load fails.
-    init(_ machines: [VirtualMachine], loads loaded: VirtualMachine? = nil) {
+    init(_ machines: [VirtualMachine], loads loaded: VirtualMachine? = nil, name: String = "fake") {
+        self.name = name
         self.loaded = loaded
         machinesByUUID = NIOLockedValueBox(Dictionary(uniqueKeysWithValues: machines.map { ($0.uuid, $0) }))
     }
 
     func machines() async throws(HypervisorError) -> [VirtualMachine] {
-        machinesByUUID.withLockedValue { $0.values.sorted { $0.name < $1.name } }
+        if isAway.withLockedValue({ $0 }) { throw .unavailable("away") }
+        return machinesByUUID.withLockedValue { $0.values.sorted { $0.name < $1.name } }
     }
 
     func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine {
+        if isAway.withLockedValue({ $0 }) { throw .unavailable("away") }
         guard let machine = machinesByUUID.withLockedValue({ $0[uuid] }) else { throw .unknownMachine(uuid) }
         return machine
     }

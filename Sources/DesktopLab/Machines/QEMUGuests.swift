@@ -84,8 +84,8 @@ struct QEMUGuests: LabGuests {
     func emulator(of name: String) -> Int32? {
         guard let uuid = uuid(of: name) else { return nil }
         // One that the agent has restored is noted in its folder.
-        return ["\(folder)/\(name).pid", "\(folders.agentMachines(desktop))/\(uuid).pid"].lazy
-            .compactMap { process(noted: $0, with: uuid) }.first
+        return process(noted: "\(folder)/\(name).pid", with: uuid)
+            ?? process(noted: "\(folders.agentMachines(desktop))/\(uuid).pid", with: uuid)
     }
 
     /// The lab's own monitor of the machine.
