@@ -151,6 +151,15 @@ import WireProtocol
         }
     }
 
+    /// Its list is older than what it says of one VM.
+    private struct MergingDriver: HypervisorDriver {
+        let name = "merging"
+        let before: VirtualMachine
+        let after: VirtualMachine
+        func machines() async throws(HypervisorError) -> [VirtualMachine] { [before] }
+        func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine { after }
+    }
+
     /// Its guests stay paused until their image is saved.
     private final class PausingDriver: HypervisorDriver {
         let name = "pausing"

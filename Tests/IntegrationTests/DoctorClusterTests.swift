@@ -272,6 +272,20 @@ struct DoctorClusterTests {
         }
     }
 
+    @Test("A packet filter that somebody changes in the middle of a path test, as it would break an epoch")
+    func foreignChange() async throws {
+        let rule = ["FORWARD", "-s", "192.0.2.1", "-j", "ACCEPT"]
+        try await withLongPathTest { diagnosis in
+            _ = try await lab.run(["iptables-nft", "-A"] + rule, in: .desktop(1))
+            let answer = try await diagnosis.value
+            _ = try await lab.run(["iptables-nft", "-D"] + rule, in: .desktop(1))
+            #expect(answer.names == ["blocker path"], "\(answer.problems)")
+            #expect(answer.problems.map(\.subject.host) == ["desktop-1"])
+            #expect(answer.problems.first?.text.contains("iptables") == true, "\(answer.problems)")
+        }
+        #expect(try await exercise.waysToUserSpace() == 0)
+    }
+
     @Test("Diagnoses and snapshots at the same time: all snapshots are sealed, and nothing is left")
     func manyAtOnce() async throws {
         // Not by cancelling: that would kill the program.

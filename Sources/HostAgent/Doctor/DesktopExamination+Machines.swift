@@ -35,11 +35,24 @@ extension DesktopExamination {
                     .nic, subject, .blocker, "The VM has no NIC, so that there is nothing to gate.",
                     remedy: "Give it one on a Linux bridge, or leave it out of the cluster."))
         }
-        let disks = (try? await BlockingWork.run { machine.disks.map { disk($0, of: machine) } }) ?? []
-        findings += disks
+        findings += await diskFindings(of: machine)
         // What has no place for its overlay, or no file under it, cannot be cut: that is said already.
         if findings.allSatisfy({ $0.level == .ok }) { findings.append(await cutFinding(of: machine)) }
         return findings
+    }
+
+    /// A snapshot, or the merge that follows it, may have changed the files since the VM was looked at: what stands in the
+    /// way must do so in files that it still has.
+    private func diskFindings(of former: VirtualMachine) async -> [Finding] {
+        var machine = former
+        while true {
+            let looked = machine
+            let findings = (try? await BlockingWork.run { looked.disks.map { disk($0, of: looked) } }) ?? []
+            guard findings.contains(where: { $0.level != .ok }) else { return findings }
+            let now = await answer(within: Self.patience) { try? await hypervisor.machine(looked.uuid) }
+            guard let now, let now, now.disks != looked.disks else { return findings }
+            machine = now
+        }
     }
 
     private func disk(_ disk: VirtualMachine.Disk, of machine: VirtualMachine) -> Finding {
