@@ -11,7 +11,7 @@ SWIFT ?= swift
 ROUNDS ?= 3
 DESKTOPS ?= 3
 VMS ?= 4
-# What runs the guests of the laboratory: qemu, libvirt or mixed.
+# What runs the guests of the laboratory: qemu, libvirt, virtualbox (by its stand-in) or mixed.
 HYPERVISOR ?= libvirt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests and laboratory need root: network namespaces, packet queues, libvirtd.

@@ -116,6 +116,14 @@ struct VirtualBoxGuests: LabGuests {
 
     func resume(_ name: String) async throws { try await manage(["controlvm", uuid(of: name), "resume"]) }
 
+    /// Between two calls of the stand-in, which has only this one.
+    func monitor(_ command: String, of name: String) async throws -> String {
+        let socket = "\(home)/run/\(try uuid(of: name)).qmp"
+        return try await LabThread.run {
+            try MonitorSocket(path: socket, patience: 10_000_000_000).execute(command)
+        }
+    }
+
     func emulator(of name: String) -> Int32? {
         guard let uuid = try? uuid(of: name) else { return nil }
         return process(noted: "\(home)/run/\(uuid).pid", with: uuid)
