@@ -93,10 +93,10 @@ package struct GuestWitness: Sendable {
 
     /// Waits for a whole report that was begun after `place`.
     @discardableResult
-    package func report(after place: UInt64, _ isWanted: (WitnessReport) -> Bool = { _ in true }) async throws
-        -> WitnessReport
-    {
-        let end = ContinuousClock.now + Self.patience
+    package func report(
+        after place: UInt64, patience: Duration = .seconds(60), _ isWanted: (WitnessReport) -> Bool = { _ in true }
+    ) async throws -> WitnessReport {
+        let end = ContinuousClock.now + patience
         while ContinuousClock.now < end {
             if let found = reports(since: place).first(where: isWanted) { return found }
             try await Task.sleep(for: .milliseconds(20))
@@ -104,6 +104,4 @@ package struct GuestWitness: Sendable {
         let last = latest.map { "\($0)" } ?? "nothing"
         throw Breach("the guest says nothing of what was waited for; its last words: \(last)")
     }
-
-    private static let patience = Duration.seconds(60)
 }

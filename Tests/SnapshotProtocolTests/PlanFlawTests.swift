@@ -60,6 +60,7 @@ import Testing
         #expect(isRefused(fenced { $0.snapshot = name }))
         #expect(isRefused(fenced { $0.members[1].machine = name }))
         #expect(isRefused(fenced { $0.members[1].parts[1].kind = "disk:" + name }))
+        #expect(isRefused(fenced { $0.members[1].parts[1].kind = "file:" + name }))
     }
 
     @Test func aDiskThatIsNamedTwiceIsRefused() {
