@@ -54,6 +54,8 @@ package final class QEMUDriver: HypervisorDriver {
                     switch error {
                     // Left by a process that has ended, or ended while we looked.
                     case .notRunning, .unknownMachine: continue
+                    // The same, a moment later.
+                    case .unavailable where MonitorSocket.isAbandoned(path): continue
                     default:
                         guard let machine = Self.unreachable(path) else { throw error }
                         machines[machine.uuid] = machines[machine.uuid] ?? machine

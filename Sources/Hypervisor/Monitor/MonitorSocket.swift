@@ -202,6 +202,17 @@ package final class MonitorSocket: Monitor, Sendable {
         try? MonitorConnection.connect(path: path, limit: 0, deadline: 0).peerProcess
     }
 
+    /// Whether the socket at that path is nobody's any more.
+    package static func isAbandoned(_ path: String) -> Bool {
+        do throws(MonitorConnection.Failure) {
+            _ = try MonitorConnection.connect(path: path, limit: 0, deadline: 0)
+            return false
+        } catch {
+            if case .system(let code) = error { return code == ECONNREFUSED || code == ENOENT }
+            return false
+        }
+    }
+
     // MARK: Lines
 
     /// Lets go of a connection that is of no use, also for the other side.
