@@ -222,7 +222,8 @@ package final class QEMUDriver: HypervisorDriver {
             }
             var description = guest.description
             for (disk, backend) in guest.disks {
-                guard let backend else { continue }
+                // What a cut has diverted comes back to the file that the description names.
+                guard let backend, !backend.node.hasPrefix(Overlays.prefix) else { continue }
                 disk.replace(in: &description.options, path: backend.file, format: backend.format)
             }
             try self.folder.keep(description)

@@ -41,7 +41,13 @@ extension FaultExercise {
             if !left.isEmpty { result.shortcomings.append("In the repository's \(room) is left: \(left).") }
         }
         for desktop in lab.desktops {
-            let left = try FileManager.default.contentsOfDirectory(atPath: lab.folders.workspace(desktop.number))
+            let workspace = lab.folders.workspace(desktop.number)
+            // A driver may have a folder of its own there, which stays.
+            let left = try FileManager.default.subpathsOfDirectory(atPath: workspace).filter {
+                var isFolder: ObjCBool = false
+                return FileManager.default.fileExists(atPath: "\(workspace)/\($0)", isDirectory: &isFolder)
+                    && !isFolder.boolValue
+            }
             if !left.isEmpty { result.shortcomings.append("Of an epoch is left on \(desktop.name): \(left).") }
         }
         let condition = await LabCondition.look(at: lab)
