@@ -213,7 +213,13 @@ package struct Lab: Sendable {
     package func overlaysOfEpochs(on desktop: Int, patience: Duration = .seconds(20)) async throws -> [String] {
         let end = ContinuousClock.now + patience
         while true {
-            let left = try FileManager.default.contentsOfDirectory(atPath: folders.workspace(desktop))
+            let workspace = folders.workspace(desktop)
+            // A driver may have a folder of its own there, which stays.
+            let left = try FileManager.default.subpathsOfDirectory(atPath: workspace).filter {
+                var isFolder: ObjCBool = false
+                return FileManager.default.fileExists(atPath: "\(workspace)/\($0)", isDirectory: &isFolder)
+                    && !isFolder.boolValue
+            }
             if left.isEmpty || ContinuousClock.now > end { return left }
             try await Task.sleep(for: .milliseconds(20))
         }

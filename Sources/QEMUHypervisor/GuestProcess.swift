@@ -79,7 +79,12 @@ struct GuestProcess: Hashable, Sendable {
         // The name, in brackets, may hold anything.
         guard let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
+        guard fields.count > 19, fields[0] != "X" else { return nil }
+        if fields[0] == "Z" {
+            // Files and sockets live on until the last of its threads has ended.
+            let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+            guard threads.count > 1 else { return nil }
+        }
         return UInt64(fields[19])
     }
 }

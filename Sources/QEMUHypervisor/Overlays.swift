@@ -57,11 +57,14 @@ struct Overlays: Sendable {
         var status: String
     }
 
+    /// Of the names of block nodes.
+    static let prefix = "holdfast-"
+
     let journal: CutJournal
 
     init(_ journal: CutJournal) { self.journal = journal }
 
-    private func node(_ overlay: CutJournal.Overlay) -> String { "holdfast-\(overlay.target)" }
+    private func node(_ overlay: CutJournal.Overlay) -> String { Self.prefix + overlay.target }
 
     private func job(_ overlay: CutJournal.Overlay) -> String { "holdfast-merge-\(overlay.target)" }
 

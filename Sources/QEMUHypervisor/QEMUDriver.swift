@@ -54,6 +54,8 @@ package final class QEMUDriver: HypervisorDriver {
                     switch error {
                     // Left by a process that has ended, or ended while we looked.
                     case .notRunning, .unknownMachine: continue
+                    // The same, a moment later.
+                    case .unavailable where MonitorSocket.isAbandoned(path): continue
                     default:
                         guard let machine = Self.unreachable(path) else { throw error }
                         machines[machine.uuid] = machines[machine.uuid] ?? machine
@@ -220,7 +222,8 @@ package final class QEMUDriver: HypervisorDriver {
             }
             var description = guest.description
             for (disk, backend) in guest.disks {
-                guard let backend else { continue }
+                // What a cut has diverted comes back to the file that the description names.
+                guard let backend, !backend.node.hasPrefix(Overlays.prefix) else { continue }
                 disk.replace(in: &description.options, path: backend.file, format: backend.format)
             }
             try self.folder.keep(description)

@@ -96,7 +96,7 @@ package final class MonitorSocket: Monitor, Sendable {
                 case .greeting: return true
                 case .event: continue
                 case .reply, .other, .malformed:
-                    state.connection = nil
+                    drop(&state)
                     throw .unavailable("What listens at the monitor of \(self.machineName) is not QEMU's monitor.")
                 }
             }
@@ -146,7 +146,7 @@ package final class MonitorSocket: Monitor, Sendable {
             if let refusal { throw .failed("QEMU refused a command for \(machineName): \(refusal).") }
             return String(decoding: line, as: UTF8.self)
         }
-        state.connection = nil
+        drop(&state)
         throw .unavailable("The monitor of \(machineName) talks without end and does not answer.")
     }
 
@@ -202,7 +202,24 @@ package final class MonitorSocket: Monitor, Sendable {
         try? MonitorConnection.connect(path: path, limit: 0, deadline: 0).peerProcess
     }
 
+    /// Whether the socket at that path is nobody's any more.
+    package static func isAbandoned(_ path: String) -> Bool {
+        do throws(MonitorConnection.Failure) {
+            _ = try MonitorConnection.connect(path: path, limit: 0, deadline: 0)
+            return false
+        } catch {
+            if case .system(let code) = error { return code == ECONNREFUSED || code == ENOENT }
+            return false
+        }
+    }
+
     // MARK: Lines
+
+    /// Lets go of a connection that is of no use, also for the other side.
+    private func drop(_ state: inout State) {
+        state.connection = nil
+        shutDown()
+    }
 
     private func message(
         _ state: inout State, by deadline: UInt64, doing what: String
@@ -225,7 +242,7 @@ package final class MonitorSocket: Monitor, Sendable {
         let message = MonitorMessage(line)
         switch message {
         case .malformed:
-            state.connection = nil
+            drop(&state)
             throw .unavailable("What listens at the monitor of \(machineName) is not QEMU's monitor.")
         case .event(let event):
             state.events.append(event)
@@ -244,13 +261,13 @@ package final class MonitorSocket: Monitor, Sendable {
         switch failure {
         case .late: return .unavailable("The QEMU of \(machineName) did not \(what) in time.")
         case .ended:
-            state.connection = nil
+            drop(&state)
             return .unavailable("The QEMU of \(machineName) has closed its monitor; its process has ended.")
         case .endless:
-            state.connection = nil
+            drop(&state)
             return .unavailable("The monitor of \(machineName) sends a line without end.")
         case .system(let code):
-            state.connection = nil
+            drop(&state)
             return .unavailable("The monitor of \(machineName) failed: \(String(cString: strerror(code))).")
         }
     }
