@@ -113,7 +113,7 @@ final class LibvirtCut: PreparedCut {
             try throwIfGivenUp()
             try domain.monitor(#"{"execute":"migrate","arguments":{"uri":"fd:\#(Self.descriptorName)"}}"#)
             switch method {
-            case .background: try awaitRunning(domain)
+            case .background: try awaitRunning(domain, events)
             case .paused:
                 stream.fullSpeed()
                 try awaitImage(of: domain)
@@ -163,9 +163,13 @@ final class LibvirtCut: PreparedCut {
     }
 
     /// QEMU lets the guest run by itself once the capture has begun; waits for that.
-    private func awaitRunning(_ domain: borrowing LibvirtDomain) throws(HypervisorError) {
+    private func awaitRunning(
+        _ domain: borrowing LibvirtDomain, _ events: MonitorEvents
+    ) throws(HypervisorError) {
         for attempt in 0..<1_000 {
             try throwIfGivenUp()
+            // The event asks nothing of QEMU, which has enough to do just now; whoever lost it asks.
+            if events.waitUntilResumed(milliseconds: Self.eventPatience) { return }
             let answer = try domain.monitor(#"{"execute":"query-status"}"#)
             if MonitorAnswer.runState(in: answer) == "running" { return }
             let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
@@ -176,6 +180,8 @@ final class LibvirtCut: PreparedCut {
         }
         throw .failed("\(domain.name) did not run again after its image was started; it was resumed by hand.")
     }
+
+    private static let eventPatience = 50
 
     private func awaitImage(of domain: borrowing LibvirtDomain) throws(HypervisorError) {
         while true {

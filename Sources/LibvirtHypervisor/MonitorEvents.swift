@@ -1,4 +1,5 @@
 import CLibvirt
+import Dispatch
 import Hypervisor
 import NIOConcurrencyHelpers
 
@@ -13,6 +14,7 @@ final class MonitorEvents: Sendable {
     }
 
     private let moments = NIOLockedValueBox(Moments())
+    private let resumed = DispatchSemaphore(value: 0)
     private let connection: LibvirtConnection.Handle
     private let registration = NIOLockedValueBox<Int32>(-1)
 
@@ -51,10 +53,18 @@ final class MonitorEvents: Sendable {
         moments.withLockedValue { moments in
             switch event {
             case "STOP": moments.stopped = moments.stopped ?? time
-            case "RESUME": if moments.stopped != nil { moments.resumed = moments.resumed ?? time }
+            case "RESUME":
+                guard moments.stopped != nil, moments.resumed == nil else { return }
+                moments.resumed = time
+                resumed.signal()
             default: break
             }
         }
+    }
+
+    /// Blocks until QEMU has said that the guest runs again, or for that long. True at most once.
+    func waitUntilResumed(milliseconds: Int) -> Bool {
+        resumed.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
     }
 
     var seen: Moments { moments.withLockedValue { $0 } }
