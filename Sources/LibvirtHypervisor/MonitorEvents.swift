@@ -14,7 +14,6 @@ final class MonitorEvents: Sendable {
     }
 
     private let moments = NIOLockedValueBox(Moments())
-    private let resumed = DispatchSemaphore(value: 0)
     private let connection: LibvirtConnection.Handle
     private let resumed = DispatchSemaphore(value: 0)
     private let registration = NIOLockedValueBox<Int32>(-1)

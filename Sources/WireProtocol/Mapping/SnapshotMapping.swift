@@ -256,7 +256,8 @@ extension SnapshotReport {
         case .armed(let arm): self = .armed(try SnapshotMode(arm.mode))
         case .flushed(let flushed):
             self = .flushed(
-                try SnapshotMode(flushed.mode), missing: flushed.missing.map { Channel($0) }, bleached: flushed.bleached.map { Channel($0) })
+                try SnapshotMode(flushed.mode), missing: flushed.missing.map { Channel($0) },
+                bleached: flushed.bleached.map { Channel($0) })
         case .cut(let cuts): self = .cut(cuts.cuts.map { MemberCut($0) })
         case .settled: self = .settled
         case .released(let gates): self = .released(gates.gates.map { GateAttestation($0) })
