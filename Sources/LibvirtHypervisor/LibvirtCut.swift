@@ -238,26 +238,28 @@ final class LibvirtCut: PreparedCut {
         do throws(HypervisorError) {
             bytes = try await stream.bytesAtEnd()
         } catch {
-            if state.withLockedValue(\.cannotWrite) {
-                throw .noSpace(
-                    "The VM could not write into its overlay in \(workspace) and stood still. Give the folder more room."
-                )
-            }
-            throw error
+            throw state.withLockedValue(\.cannotWrite) ? cannotWrite : error
         }
-        let (status, error) = try await connection.run { handle throws(HypervisorError) in
+        let (status, error, standsStill) = try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: self.uuid, on: handle)
             // The socket ends a moment before QEMU says that it has completed.
+            var migration = (status: "active", error: nil as String?)
             for _ in 0..<400 {
-                let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
-                if migration.status != "active" && migration.status != "setup" { return migration }
+                migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
+                if migration.status != "active" && migration.status != "setup" { break }
                 usleep(5_000)
             }
-            return (status: "active", error: nil)
+            return (migration.status, migration.error, try GuestWaking.hasIOError(domain))
         }
         guard status == "completed", bytes > 0 else {
             throw .failed("The image is not whole: QEMU says \(status)\(error.map { ", \($0)" } ?? "").")
         }
+        // Also when its own image was quicker than the watch: those of others may take long.
+        if standsStill { throw cannotWrite }
+    }
+
+    private var cannotWrite: HypervisorError {
+        .noSpace("The VM could not write into its overlay in \(workspace) and stood still. Give the folder more room.")
     }
 
     /// A guest whose overlay cannot grow is stopped by QEMU. It must not stand still for as long as an image takes: the
