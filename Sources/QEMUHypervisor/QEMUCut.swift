@@ -232,22 +232,30 @@ final class QEMUCut: PreparedCut {
         do throws(HypervisorError) {
             bytes = try await stream.bytesAtEnd()
         } catch {
-            guard state.withLockedValue(\.cannotWrite) else { throw error }
-            throw .noSpace(
-                "\(name) could not write into its overlay in \(workspace) and stood still. Give the folder more room.")
+            throw state.withLockedValue(\.cannotWrite) ? cannotWrite : error
         }
-        let (status, error) = try await driver.thread.run { () throws(HypervisorError) in
+        let (status, error, standsStill) = try await driver.thread.run { () throws(HypervisorError) in
             // The socket ends a moment before QEMU says that it has completed.
             let monitor = try self.openMonitor()
+            var migration = (status: "active", error: nil as String?)
             for _ in 0..<400 {
-                if try monitor.imageIsSettled() { return try monitor.migration() }
+                if try monitor.imageIsSettled() {
+                    migration = try monitor.migration()
+                    break
+                }
                 usleep(5_000)
             }
-            return (status: "active", error: nil)
+            return (migration.status, migration.error, try monitor.runState() == "io-error")
         }
         guard status == "completed", bytes > 0 else {
             throw .failed("The image is not whole: QEMU says \(status)\(error.map { ", \($0)" } ?? "").")
         }
+        // Also when its own image was quicker than the watch: those of others may take long.
+        if standsStill { throw cannotWrite }
+    }
+
+    private var cannotWrite: HypervisorError {
+        .noSpace("\(name) could not write into its overlay in \(workspace) and stood still. Give the folder more room.")
     }
 
     /// A guest whose overlay cannot grow is stopped by QEMU. It must not stand still for as long as an image takes: the
