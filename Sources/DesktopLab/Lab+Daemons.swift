@@ -1,6 +1,6 @@
 import Foundation
 
-/// Killing the product's daemons as a fault would, and starting them again as their units would.
+/// Killing the product's daemons and cutting links as a fault would, and putting it right as their units would.
 extension Lab {
     package func killAgent(desktop: Int) async throws { try await killDaemon(agentRole(desktop)) }
 
@@ -14,6 +14,14 @@ extension Lab {
     /// Returns when the manager answers.
     package func restartManager() async throws {
         try await restart(ProductDaemons.managerRole) { try await $0.runManager(record: $1) }
+    }
+
+    /// Cuts a desktop's link, or mends it. At the switch's end: on the desktop nothing is to be seen but that the carrier
+    /// is gone.
+    package func setLink(ofDesktop desktop: Int, up: Bool) async throws {
+        try await Command.require([
+            "ip", "-n", topology.switchNamespace, "link", "set", "desktop\(desktop)", up ? "up" : "down",
+        ])
     }
 
     private func agentRole(_ desktop: Int) -> String {
