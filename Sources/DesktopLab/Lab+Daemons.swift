@@ -1,6 +1,6 @@
 import Foundation
 
-/// Killing the product's daemons as a fault would, and starting them again as their units would.
+/// Killing the product's daemons and cutting links as a fault would, and putting it right as their units would.
 extension Lab {
     package func killAgent(desktop: Int) async throws { try await killDaemon(agentRole(desktop)) }
 
@@ -25,6 +25,14 @@ extension Lab {
         guard try daemon(libvirt.role) == nil else { return }
         let lab = self
         try await libvirt.answers(try await libvirt.launch { try lab.replace($0) })
+    }
+
+    /// Cuts a desktop's link, or mends it. At the switch's end: on the desktop nothing is to be seen but that the carrier
+    /// is gone.
+    package func setLink(ofDesktop desktop: Int, up: Bool) async throws {
+        try await Command.require([
+            "ip", "-n", topology.switchNamespace, "link", "set", "desktop\(desktop)", up ? "up" : "down",
+        ])
     }
 
     private func agentRole(_ desktop: Int) -> String {

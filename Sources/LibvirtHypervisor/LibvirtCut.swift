@@ -189,7 +189,7 @@ final class LibvirtCut: PreparedCut {
     private func awaitRunning(
         _ domain: borrowing LibvirtDomain, _ events: MonitorEvents
     ) throws(HypervisorError) {
-        for attempt in 0..<1_000 {
+        for _ in 0..<100 {
             try throwIfGivenUp()
             // The event asks nothing of QEMU, which has enough to do just now; whoever lost it asks.
             if events.waitUntilResumed(milliseconds: Self.eventPatience) { return }
@@ -204,7 +204,6 @@ final class LibvirtCut: PreparedCut {
             if migration.status == "active", MonitorAnswer.hasCapturedPages(in: image) {
                 try domain.monitor(#"{"execute":"cont"}"#)
             }
-            usleep(attempt < 20 ? 500 : 5_000)
         }
         throw .failed("\(domain.name) did not run again after its image was started; it was resumed by hand.")
     }

@@ -116,10 +116,7 @@ package struct ManagerConnection: ManagerCalls {
         do {
             let transport = try HTTP2ClientTransport.Posix(
                 target: target, transportSecurity: security,
-                config: .defaults { config in
-                    config.connection.keepalive = .init(
-                        time: .seconds(10), timeout: .seconds(10), allowWithoutCalls: false)
-                })
+                config: .defaults { SilentPeer.notice(in: &$0) })
             return try await withGRPCClient(transport: transport) { client in
                 try await body(Holdfast_V1_Administration.Client(wrapping: client))
             }

@@ -2,17 +2,24 @@ import SnapshotProtocol
 
 /// What participants report, on its way to the manager.
 extension World {
-    func send(_ report: SnapshotReport, from host: Int, _ session: UInt16) {
-        let report = mutant == nil ? report : falsified(report, of: host)
+    /// When a report of an epoch or of a restore reaches the manager, behind those that were sent before it; nil when it
+    /// never does.
+    func arrival<Report>(of report: Report, from host: Int, _ session: UInt16) -> UInt64? {
         // A session that the agent has closed takes nothing more.
-        guard session == hosts[host].session, session > hosts[host].broken else { return }
+        guard session == hosts[host].session, session > hosts[host].broken else { return nil }
         if hosts[host].losesReport {
             hosts[host].losesReport = false
             note("a report of d\(host) is lost: \(report)")
-            return
+            return nil
         }
         let arrival = controlArrival(host, after: hosts[host].lastReport)
         hosts[host].lastReport = arrival
+        return arrival
+    }
+
+    func send(_ report: SnapshotReport, from host: Int, _ session: UInt16) {
+        let report = mutant == nil ? report : falsified(report, of: host)
+        guard let arrival = arrival(of: report, from: host, session) else { return }
         post(report, of: plan.epoch, from: host, session, at: arrival)
         guard hosts[host].doublesReport else { return }
         hosts[host].doublesReport = false

@@ -145,14 +145,7 @@ extension World {
     }
 
     private func send(_ report: RestoreReport, from host: Int, _ session: UInt16) {
-        guard session == hosts[host].session, session > hosts[host].broken else { return }
-        if hosts[host].losesReport {
-            hosts[host].losesReport = false
-            note("a report of d\(host) is lost: \(report)")
-            return
-        }
-        let arrival = controlArrival(host, after: hosts[host].lastReport)
-        hosts[host].lastReport = arrival
+        guard let arrival = arrival(of: report, from: host, session) else { return }
         restoring.reports.append(report)
         let happening = Happening.restoreReport(
             host: UInt8(host), message: Int32(restoring.reports.count - 1), session: session)

@@ -53,7 +53,7 @@ package struct ManagerServer: Service {
                 tls.clientCertificateVerification = .noHostnameVerification
                 tls.requireALPN = true
             },
-            config: .defaults { Self.keepAlive(&$0) })
+            config: .defaults { SilentPeer.notice(in: &$0) })
         gateway = GRPCServer(
             transport: gatewayTransport,
             services: [AgentGatewayService(manager: manager), AdministrationService(manager: manager)])
@@ -64,7 +64,7 @@ package struct ManagerServer: Service {
                 tls.clientCertificateVerification = .noVerification
                 tls.requireALPN = true
             },
-            config: .defaults { Self.keepAlive(&$0) })
+            config: .defaults { SilentPeer.notice(in: &$0) })
         enrollment = GRPCServer(
             transport: enrollmentTransport,
             services: [
@@ -83,13 +83,6 @@ package struct ManagerServer: Service {
             configuration: .init(
                 services: [.init(service: server)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
-    }
-
-    /// A desktop that loses power says no goodbye: it is noticed within ten seconds.
-    private static func keepAlive(_ config: inout HTTP2ServerTransport.Posix.Config) {
-        config.connection.keepalive = .init(
-            time: .seconds(5), timeout: .seconds(5),
-            clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(5), allowWithoutCalls: true))
     }
 
     package func run() async throws {

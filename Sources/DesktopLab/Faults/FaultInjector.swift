@@ -46,7 +46,7 @@ struct FaultInjector: Sendable {
         case .managerKilled: try lab.signal(ProductDaemons.managerRole, SIGKILL)
         case .libvirtdKilled: try lab.signal(lab.daemon(Self.desktop).role, SIGKILL)
         case .guestKilled: try await killVictim()
-        case .partition: try await link("down")
+        case .partition: try await lab.setLink(ofDesktop: Self.desktop, up: false)
         case .workspaceFull: try room(job).fill()
         case .repositoryFull: try repository.fill()
         case .rulesetFlushed: try await run(["nft", "flush", "ruleset"])
@@ -63,12 +63,12 @@ struct FaultInjector: Sendable {
     func heal(_ fault: Fault, in job: FaultCase.Job) async throws {
         switch fault {
         case .agentStopped: try lab.signal(agent, SIGCONT)
-        case .partition: try await link("up")
+        case .partition: try await lab.setLink(ofDesktop: Self.desktop, up: true)
         case .workspaceFull: try room(job).empty()
         case .repositoryFull: try repository.empty()
         case .clockStepped: try clock.step(to: 0)
         case .desktopRemoved:
-            try await link("up")
+            try await lab.setLink(ofDesktop: Self.desktop, up: true)
             await supervisor.switchOn(Self.desktop)
         case .agentKilled, .managerKilled, .libvirtdKilled, .guestKilled, .rulesetFlushed, .rulesetReplaced, .flood:
             break
@@ -103,13 +103,6 @@ struct FaultInjector: Sendable {
         try await Command.require(lab.command(command, in: .desktop(Self.desktop)), input: input)
     }
 
-    /// At the switch's end: on the desktop nothing is to be seen but that the carrier is gone.
-    private func link(_ state: String) async throws {
-        try await Command.require([
-            "ip", "-n", lab.topology.switchNamespace, "link", "set", "desktop\(Self.desktop)", state,
-        ])
-    }
-
     /// While a restore loads it, it may not be there yet.
     private func killVictim() async throws {
         let end = ContinuousClock.now + .seconds(2)
@@ -128,7 +121,7 @@ struct FaultInjector: Sendable {
 
     private func remove() async throws {
         await supervisor.switchOff(Self.desktop)
-        try await link("down")
+        try await lab.setLink(ofDesktop: Self.desktop, up: false)
         let pids = try await Command.require(["ip", "netns", "pids", lab.topology.namespace(ofDesktop: Self.desktop)])
         for pid in pids.split(separator: "\n").compactMap({ Int32($0) }) { kill(pid, SIGKILL) }
     }

@@ -48,8 +48,6 @@ package struct ManagerSession: Sendable {
 
     private func connect(hello: AgentHello, handle: @escaping @Sendable (Event) async -> Void) async throws {
         let endpoint = try Endpoint(identity.gateway)
-        var configuration = HTTP2ClientTransport.Posix.Config.defaults
-        configuration.connection.keepalive = .init(time: .seconds(10), timeout: .seconds(5), allowWithoutCalls: true)
         let transport = try HTTP2ClientTransport.Posix(
             target: endpoint.target,
             transportSecurity: .mTLS(
@@ -59,7 +57,7 @@ package struct ManagerSession: Sendable {
                 $0.trustRoots = .certificates([.bytes(identity.authority, format: .der)])
                 $0.serverCertificateVerification = .fullVerification
             },
-            config: configuration)
+            config: .defaults { SilentPeer.notice(in: &$0) })
         let (outgoing, continuation) = AsyncStream.makeStream(of: AgentMessage.self)
         continuation.yield(.hello(hello))
         defer { continuation.finish() }

@@ -2,8 +2,8 @@ import DesktopLab
 import Foundation
 import Testing
 
-@Suite("An agent is killed", .serialized, .enabled(if: isRoot), .lab(directory: "/var/lib/holdfast-it-killed"))
-struct KilledAgentTests {
+@Suite("An agent is lost", .serialized, .enabled(if: isRoot), .lab(directory: "/var/lib/holdfast-it-killed"))
+struct LostAgentTests {
     /// Images that are being written in the repository's staging folder, by member.
     private func growingImages(_ lab: Lab) -> Set<String> {
         let staging = "\(lab.folders.repository)/staging"
@@ -56,6 +56,52 @@ struct KilledAgentTests {
             #expect(next.sealed, "round \(round)")
             let deleted = try await lab.holdfast(["snapshot", "delete", next.id])
             #expect(deleted.succeeded, "round \(round): \(deleted.standardError)")
+        }
+    }
+
+    private struct Agents: Decodable {
+        struct Agent: Decodable {
+            var host: String
+            var connected: Bool
+        }
+        var agents: [Agent]
+    }
+
+    private func wait(until connected: Bool, _ host: String, _ lab: Lab) async throws -> Bool {
+        let end = ContinuousClock.now + .seconds(30)
+        while ContinuousClock.now < end {
+            let said = try await lab.holdfast(["agents", "--output", "json"])
+            let list = try JSONDecoder().decode(Agents.self, from: Data(said.standardOutput.utf8))
+            if list.agents.first(where: { $0.host == host })?.connected == connected { return true }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return false
+    }
+
+    private func goodbyes(of host: String, _ lab: Lab) throws -> Int {
+        try String(contentsOfFile: lab.folders.log("agent-\(host)"), encoding: .utf8)
+            .components(separatedBy: "no session").count
+    }
+
+    /// Without a goodbye of either end TCP alone would take a quarter of an hour.
+    @Test("A desktop whose link is cut is missed by the manager, and misses it")
+    func linkCut() async throws {
+        let lab = try CurrentLab.required().lab
+        let host = lab.desktops[1].name
+        for round in 1...roundCount {
+            #expect(try await wait(until: true, host, lab), "round \(round)")
+            let before = try goodbyes(of: host, lab)
+            try await lab.setLink(ofDesktop: 2, up: false)
+            let missed = try await wait(until: false, host, lab)
+            let end = ContinuousClock.now + .seconds(30)
+            while try goodbyes(of: host, lab) == before, ContinuousClock.now < end {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            let misses = try goodbyes(of: host, lab) > before
+            try await lab.setLink(ofDesktop: 2, up: true)
+            #expect(missed, "round \(round): the manager still shows it as connected")
+            #expect(misses, "round \(round): the agent has not noticed")
+            #expect(try await wait(until: true, host, lab), "round \(round): it did not come back")
         }
     }
 }
