@@ -71,8 +71,8 @@ extension LibvirtCut {
             guard let domain = try? LibvirtDomain(uuid: self.uuid, on: handle), try domain.isActive() else {
                 return (settled, false)
             }
-            Self.forgetImage(of: domain, bandwidth: self.journal.bandwidth)
-            return (settled, (try? GuestWaking.hasIOError(domain)) ?? false)
+            domain.forgetImage(bandwidth: self.journal.bandwidth)
+            return (settled, (try? domain.hasIOError()) ?? false)
         }
         if settled {
             stream.close()

@@ -28,7 +28,6 @@ final class LibvirtCut: PreparedCut {
     }
 
     /// One name for all cuts: QEMU puts a new descriptor in the place of one that a killed agent left.
-    static let descriptorName = "holdfast-image"
 
     let method: CutMethod
     let uuid: String
@@ -116,7 +115,7 @@ final class LibvirtCut: PreparedCut {
         let startedAt = WallClock.now()
         do throws(HypervisorError) {
             // QEMU's own command rather than virDomainSuspend: a third of its time, and libvirt follows by the event.
-            try domain.monitor(#"{"execute":"stop"}"#)
+            try domain.execute(#"{"execute":"stop"}"#)
             try throwIfGivenUp()
             try divertDisks(of: domain)
             try copyVariables(of: domain)
@@ -126,13 +125,13 @@ final class LibvirtCut: PreparedCut {
                 throw .failed("The cut of \(domain.name) was given up while it was frozen: \(error)")
             }
             try throwIfGivenUp()
-            try domain.monitor(#"{"execute":"migrate","arguments":{"uri":"fd:\#(Self.descriptorName)"}}"#)
+            try domain.execute(ImageDescriptor.migrate)
             switch method {
             case .background: try awaitRunning(domain, events)
             case .paused:
                 stream.fullSpeed()
                 try awaitImage(of: domain)
-                try domain.monitor(#"{"execute":"cont"}"#)
+                try domain.execute(#"{"execute":"cont"}"#)
             }
         } catch {
             stream.cancel()
@@ -193,16 +192,16 @@ final class LibvirtCut: PreparedCut {
             try throwIfGivenUp()
             // The event asks nothing of QEMU, which has enough to do just now; whoever lost it asks.
             if events.waitUntilResumed(milliseconds: Self.eventPatience) { return }
-            let answer = try domain.monitor(#"{"execute":"query-status"}"#)
+            let answer = try domain.execute(#"{"execute":"query-status"}"#)
             if MonitorAnswer.runState(in: answer) == "running" { return }
-            let image = try domain.monitor(#"{"execute":"query-migrate"}"#)
+            let image = try domain.execute(#"{"execute":"query-migrate"}"#)
             let migration = MonitorAnswer.migration(in: image)
             if migration.status == "failed" || migration.status == "cancelled" {
                 throw .failed("QEMU could not start the image of \(domain.name): \(migration.error ?? "no reason").")
             }
             // `Quirk.guestStaysPaused`. Not a moment earlier: it would run between the cut of its disks and its image.
             if migration.status == "active", MonitorAnswer.hasCapturedPages(in: image) {
-                try domain.monitor(#"{"execute":"cont"}"#)
+                try domain.execute(#"{"execute":"cont"}"#)
             }
         }
         throw .failed("\(domain.name) did not run again after its image was started; it was resumed by hand.")
@@ -214,7 +213,7 @@ final class LibvirtCut: PreparedCut {
         while true {
             try throwIfGivenUp()
             if stream.hasFailed { throw .failed("The image of \(domain.name) could not be stored.") }
-            let migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
+            let migration = try domain.migration()
             switch migration.status {
             case "completed": return
             case "failed", "cancelled", "none":
@@ -224,7 +223,7 @@ final class LibvirtCut: PreparedCut {
         }
     }
 
-    var waking: GuestWaking { GuestWaking(uuid: uuid, connection: connection, logger: logger) }
+    var waking: DomainWaking { DomainWaking(uuid: uuid, connection: connection, logger: logger) }
 
     func imageComplete() async throws(HypervisorError) {
         guard state.withLockedValue({ $0.phase == .performed }) else {
@@ -244,11 +243,11 @@ final class LibvirtCut: PreparedCut {
             // The socket ends a moment before QEMU says that it has completed.
             var migration = (status: "active", error: nil as String?)
             for _ in 0..<400 {
-                migration = MonitorAnswer.migration(in: try domain.monitor(#"{"execute":"query-migrate"}"#))
+                migration = try domain.migration()
                 if migration.status != "active" && migration.status != "setup" { break }
                 usleep(5_000)
             }
-            return (migration.status, migration.error, try GuestWaking.hasIOError(domain))
+            return (migration.status, migration.error, try domain.hasIOError())
         }
         guard status == "completed", bytes > 0 else {
             throw .failed("The image is not whole: QEMU says \(status)\(error.map { ", \($0)" } ?? "").")
@@ -267,47 +266,11 @@ final class LibvirtCut: PreparedCut {
         while true {
             try await Task.sleep(for: .milliseconds(250))
             let stopped = try? await connection.run { [uuid] handle throws(HypervisorError) in
-                try GuestWaking.hasIOError(try LibvirtDomain(uuid: uuid, on: handle))
+                try LibvirtDomain(uuid: uuid, on: handle).hasIOError()
             }
             guard stopped == true else { continue }
             state.withLockedValue { $0.cannotWrite = true }
             return stream.cancel()
         }
-    }
-
-    // MARK: What is set in QEMU
-
-    /// Takes back what a preparation has set in QEMU.
-    static func forgetImage(of domain: borrowing LibvirtDomain, bandwidth: UInt64?) {
-        _ = try? domain.monitor(#"{"execute":"closefd","arguments":{"fdname":"\#(descriptorName)"}}"#)
-        setBackground(false, on: domain)
-        if let bandwidth { try? setBandwidth(bandwidth, on: domain) }
-    }
-
-    /// Bytes per second of whatever QEMU migrates or saves.
-    static func setBandwidth(_ limit: UInt64, on domain: borrowing LibvirtDomain) throws(HypervisorError) {
-        try domain.monitor(
-            #"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":\#(limit)}}"#)
-    }
-
-    @discardableResult
-    static func setBackground(_ on: Bool, on domain: borrowing LibvirtDomain) -> HypervisorError? {
-        let command = """
-            {"execute":"migrate-set-capabilities","arguments":{"capabilities":[\
-            {"capability":"background-snapshot","state":\(on)}]}}
-            """
-        // A capability cannot be changed while an image is still ending; that takes milliseconds.
-        var last: HypervisorError?
-        for _ in 0..<50 {
-            do throws(HypervisorError) {
-                try domain.monitor(command)
-                return nil
-            } catch {
-                last = error
-                guard case .failed(let text) = error, text.contains("migration") else { return error }
-                usleep(10_000)
-            }
-        }
-        return last
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 import Hypervisor
 
 /// A reference to one domain, released with the value.
-struct LibvirtDomain: ~Copyable {
+struct LibvirtDomain: ~Copyable, Monitor {
     let pointer: virDomainPtr
     let connection: LibvirtConnection.Handle
 
@@ -21,6 +21,8 @@ struct LibvirtDomain: ~Copyable {
     }
 
     deinit { virDomainFree(pointer) }
+
+    var machineName: String { name }
 
     var name: String { virDomainGetName(pointer).map { String(cString: $0) } ?? "?" }
 
@@ -62,7 +64,7 @@ struct LibvirtDomain: ~Copyable {
 
     /// Sends one QMP command, optionally with a file descriptor, and gives back the whole answer.
     @discardableResult
-    func monitor(_ command: String, descriptor: Int32? = nil) throws(HypervisorError) -> String {
+    func execute(_ command: String, descriptor: Int32?) throws(HypervisorError) -> String {
         var answer: UnsafeMutablePointer<CChar>?
         let result: Int32
         if var descriptor {

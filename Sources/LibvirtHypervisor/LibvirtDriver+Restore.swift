@@ -68,7 +68,7 @@ extension LibvirtDriver {
 
     package func endWriteError(_ uuid: String) async throws(HypervisorError) {
         if Self.lackOfMonitor(uri: connection.uri) != nil { return }
-        let waking = GuestWaking(uuid: uuid, connection: connection, logger: logger)
+        let waking = DomainWaking(uuid: uuid, connection: connection, logger: logger)
         try await connection.run { handle throws(HypervisorError) in try waking.endIOError(on: handle) }
     }
 
@@ -110,7 +110,7 @@ extension LibvirtDriver {
             let command = """
                 {"execute":"announce-self","arguments":{"initial":20,"max":200,"rounds":4,"step":50}}
                 """
-            try domain.monitor(command)
+            try domain.execute(command)
         }
     }
 }

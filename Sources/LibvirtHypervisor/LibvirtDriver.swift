@@ -183,7 +183,7 @@ package final class LibvirtDriver: HypervisorDriver {
     private func bandwidth(of uuid: String) async throws(HypervisorError) -> UInt64? {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)
-            return MonitorAnswer.bandwidth(in: try domain.monitor(#"{"execute":"query-migrate-parameters"}"#))
+            return MonitorAnswer.bandwidth(in: try domain.execute(#"{"execute":"query-migrate-parameters"}"#))
         }
     }
 
@@ -194,21 +194,10 @@ package final class LibvirtDriver: HypervisorDriver {
     ) async throws(HypervisorError) -> CutMethod {
         try await connection.run { handle throws(HypervisorError) in
             let domain = try LibvirtDomain(uuid: uuid, on: handle)
-            // What QEMU itself knows of its devices; it would say so only when the guest is frozen already.
-            let answer = try domain.monitor(#"{"execute":"query-migrate"}"#)
-            if let reason = MonitorAnswer.blockers(in: answer).first {
+            if let reason = try domain.imageBlocker() {
                 throw .unsupported("QEMU cannot save the state of \(domain.name): \(reason).")
             }
-            try domain.monitor(
-                #"{"execute":"getfd","arguments":{"fdname":"\#(LibvirtCut.descriptorName)"}}"#,
-                descriptor: descriptor)
-            // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
-            try LibvirtCut.setBandwidth(1 << 40, on: domain)
-            if let memoryNeedsPause { return .paused(reason: memoryNeedsPause) }
-            if let refusal = LibvirtCut.setBackground(true, on: domain) {
-                return .paused(reason: "QEMU offers no background image here (\(refusal))")
-            }
-            return .background
+            return try domain.prepareImage(into: descriptor, memoryNeedsPause: memoryNeedsPause)
         }
     }
 
@@ -225,15 +214,15 @@ package final class LibvirtDriver: HypervisorDriver {
             logger.notice("putting right what a killed agent left", metadata: ["vm": "\(journal.uuid)"])
             do throws(HypervisorError) {
                 try await connection.run { [connection, logger] handle throws(HypervisorError) in
-                    GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).letRun(cancels: false)
+                    DomainWaking(uuid: journal.uuid, connection: connection, logger: logger).letRun(cancels: false)
                     guard let domain = try? LibvirtDomain(uuid: journal.uuid, on: handle), try domain.isActive() else {
                         return
                     }
-                    LibvirtCut.forgetImage(of: domain, bandwidth: journal.bandwidth)
+                    domain.forgetImage(bandwidth: journal.bandwidth)
                 }
                 try await DiskMerge(connection: connection, logger: logger).restore(journal, in: workspace)
                 try await connection.run { [connection, logger] handle throws(HypervisorError) in
-                    try GuestWaking(uuid: journal.uuid, connection: connection, logger: logger).endIOError(on: handle)
+                    try DomainWaking(uuid: journal.uuid, connection: connection, logger: logger).endIOError(on: handle)
                 }
             } catch {
                 // The others must not wait for the one that cannot be put right.

@@ -197,7 +197,7 @@ final class LoadedGuest {
         }
         let (ours, theirs) = (ends[0], ends[1])
         do throws(HypervisorError) {
-            try monitor.giveDescriptor(theirs, name: QEMUCut.descriptorName)
+            try monitor.giveDescriptor(theirs)
         } catch {
             close(ours)
             close(theirs)
@@ -214,8 +214,7 @@ final class LoadedGuest {
             done.wait()
             close(ours)
         }
-        try monitor.execute(
-            #"{"execute":"migrate-incoming","arguments":{"uri":"fd:\#(QEMUCut.descriptorName)"}}"#)
+        try monitor.execute(ImageDescriptor.migrateIncoming)
         while true {
             do throws(HypervisorError) {
                 let (status, error) = try monitor.migration()

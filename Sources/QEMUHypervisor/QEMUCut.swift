@@ -27,10 +27,7 @@ final class QEMUCut: PreparedCut {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    /// One name for all cuts: QEMU puts a new descriptor in the place of one that a killed agent left.
-    static let descriptorName = "holdfast-image"
     private static let stop = #"{"execute":"stop"}"#
-    private static let migrate = #"{"execute":"migrate","arguments":{"uri":"fd:\#(descriptorName)"}}"#
 
     let method: CutMethod
     let path: String
@@ -145,7 +142,7 @@ final class QEMUCut: PreparedCut {
             }
             try throwIfGivenUp()
             steps.mark(\.frozen)
-            try monitor.execute(Self.migrate)
+            try monitor.execute(ImageDescriptor.migrate)
             switch method {
             case .background: try awaitRunning(monitor)
             case .paused:
@@ -156,9 +153,7 @@ final class QEMUCut: PreparedCut {
             steps.mark(\.image)
         } catch {
             stream?.cancel()
-            GuestWaking(logger: logger).letRun(cancels: method != .background) { () throws(HypervisorError) in
-                try self.monitorIfRunning()
-            }
+            letRun()
             throw error
         }
         let endedAt = WallClock.now()
@@ -245,7 +240,7 @@ final class QEMUCut: PreparedCut {
                 }
                 usleep(5_000)
             }
-            return (migration.status, migration.error, try monitor.runState() == "io-error")
+            return (migration.status, migration.error, try monitor.hasIOError())
         }
         guard status == "completed", bytes > 0 else {
             throw .failed("The image is not whole: QEMU says \(status)\(error.map { ", \($0)" } ?? "").")
@@ -303,9 +298,7 @@ final class QEMUCut: PreparedCut {
         await cutMadeOrFailed()
         let settled = try? await driver.thread.run { () throws(HypervisorError) in
             guard givingUp else { return true }
-            return GuestWaking(logger: self.logger).letRun(cancels: self.method != .background) {
-                () throws(HypervisorError) in try self.monitorIfRunning()
-            }
+            return self.letRun()
         }
         if settled == true {
             stream?.close()
@@ -330,6 +323,13 @@ final class QEMUCut: PreparedCut {
     }
 
     /// Nil once the guest's process has ended.
+    @discardableResult
+    private func letRun() -> Bool {
+        GuestWaking(name, logger: logger).letRun(cancels: method != .background) { (cancels) throws(HypervisorError) in
+            try monitorIfRunning()?.wake(&cancels) ?? .gone
+        }
+    }
+
     private func monitorIfRunning() throws(HypervisorError) -> MonitorSocket? {
         if let monitor, !monitor.isClosed { return monitor }
         return try driver.monitor(uuid)?.0

@@ -31,7 +31,9 @@ extension QEMUDriver {
             if let keeper { try await keeper.start(keeping: stream.anotherEnd()) }
             let (method, transaction) = try await thread.run { () throws(HypervisorError) in
                 let transaction = try Overlays(journal).add(to: guest)
-                return (try Self.handOver(remote, to: guest), transaction)
+                let method = try guest.monitor.prepareImage(
+                    into: remote, memoryNeedsPause: guest.description.memoryNeedsPause)
+                return (method, transaction)
             }
             stream.start(header: [], into: sink)
             let cut = QEMUCut(
@@ -58,9 +60,7 @@ extension QEMUDriver {
         if let refusal = guest.refusals.first {
             throw .unsupported("\(machine.name) has \(refusal), which no restore could bring back. Start it without.")
         }
-        // What QEMU itself knows of its devices; it would say so only when the guest is frozen already.
-        let answer = try guest.monitor.execute(#"{"execute":"query-migrate"}"#)
-        if let reason = MonitorAnswer.blockers(in: answer).first {
+        if let reason = try guest.monitor.imageBlocker() {
             throw .unsupported("QEMU cannot save the state of \(machine.name): \(reason).")
         }
     }
@@ -86,20 +86,6 @@ extension QEMUDriver {
         return CutJournal(uuid: guest.uuid, overlays: overlays, bandwidth: bandwidth)
     }
 
-    /// Gives QEMU its end of the image socket and chooses the method.
-    private static func handOver(
-        _ descriptor: Int32, to guest: RunningGuest
-    ) throws(HypervisorError) -> CutMethod {
-        try guest.monitor.giveDescriptor(descriptor, name: QEMUCut.descriptorName)
-        // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
-        try guest.monitor.setBandwidth(1 << 40)
-        if let reason = guest.description.memoryNeedsPause { return .paused(reason: reason) }
-        if let refusal = guest.monitor.set("background-snapshot", true) {
-            return .paused(reason: "QEMU offers no background image here (\(refusal))")
-        }
-        return .background
-    }
-
     // MARK: The end, and recovery
 
     package func recover(workspace: String) async throws(HypervisorError) {
@@ -112,8 +98,9 @@ extension QEMUDriver {
             logger.notice("putting right what a killed agent left", metadata: ["vm": "\(journal.uuid)"])
             do throws(HypervisorError) {
                 let settled = try await thread.run { () throws(HypervisorError) in
-                    GuestWaking(logger: self.logger).letRun(cancels: false) { () throws(HypervisorError) in
-                        try self.monitor(journal.uuid)?.0
+                    GuestWaking(journal.uuid, logger: self.logger).letRun(cancels: false) {
+                        (cancels) throws(HypervisorError) in
+                        try self.monitor(journal.uuid)?.0.wake(&cancels) ?? .gone
                     }
                 }
                 try await putRight(journal, in: workspace, imageIsSettled: settled)
@@ -135,9 +122,9 @@ extension QEMUDriver {
             do throws(HypervisorError) {
                 let runs = try await thread.run { () throws(HypervisorError) in
                     guard let (monitor, _) = try self.monitor(journal.uuid) else { return false }
-                    if imageIsSettled { Self.forgetImage(monitor, bandwidth: journal.bandwidth) }
+                    if imageIsSettled { monitor.forgetImage(bandwidth: journal.bandwidth) }
                     try Overlays(journal).merge(on: monitor)
-                    try GuestWaking(logger: self.logger).endIOError(monitor)
+                    try monitor.endIOError(self.logger)
                     return true
                 }
                 if !runs { try await mergeOffline(journal) }
@@ -151,12 +138,6 @@ extension QEMUDriver {
             }
         }
         if let last { throw last }
-    }
-
-    private static func forgetImage(_ monitor: MonitorSocket, bandwidth: UInt64?) {
-        _ = try? monitor.execute(MonitorCommand.text("closefd", ["fdname": QEMUCut.descriptorName]))
-        _ = monitor.set("background-snapshot", false)
-        if let bandwidth { try? monitor.setBandwidth(bandwidth) }
     }
 
     private func mergeOffline(_ journal: CutJournal) async throws(HypervisorError) {

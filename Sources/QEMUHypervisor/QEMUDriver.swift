@@ -187,7 +187,7 @@ package final class QEMUDriver: HypervisorDriver {
         let uuid = uuid.lowercased()
         try await thread.run { () throws(HypervisorError) in
             guard let (monitor, _) = try self.monitor(uuid) else { return }
-            try GuestWaking(logger: self.logger).endIOError(monitor)
+            try monitor.endIOError(self.logger)
         }
     }
 

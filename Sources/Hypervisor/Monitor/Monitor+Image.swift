@@ -1,5 +1,14 @@
 import Glibc
 
+/// One name for all images: QEMU puts a new descriptor in the place of one that a killed agent left.
+package enum ImageDescriptor {
+    static let name = "holdfast-image"
+    /// Makes QEMU write the image.
+    package static let migrate = #"{"execute":"migrate","arguments":{"uri":"fd:\#(name)"}}"#
+    /// Makes a QEMU that waits for an image read it.
+    package static let migrateIncoming = #"{"execute":"migrate-incoming","arguments":{"uri":"fd:\#(name)"}}"#
+}
+
 /// What every driver over QEMU tells the monitor about the guest's state and the image.
 extension Monitor where Self: ~Copyable {
     /// As in `running`, `paused`, `io-error`.
@@ -16,13 +25,41 @@ extension Monitor where Self: ~Copyable {
         !["setup", "active", "cancelling", "device", "wait-unplug"].contains(try migration().status)
     }
 
-    /// Hands over the descriptor into which the image is written; one of the same name is replaced.
-    package func giveDescriptor(_ descriptor: Int32, name: String) throws(HypervisorError) {
-        try execute(MonitorCommand.text("getfd", ["fdname": name]), descriptor: descriptor)
+    /// Why QEMU would refuse to save the VM; it would say so only when the guest is frozen already.
+    package func imageBlocker() throws(HypervisorError) -> String? {
+        MonitorAnswer.blockers(in: try execute(#"{"execute":"query-migrate"}"#)).first
+    }
+
+    /// Hands over QEMU's end of the image socket and sets what an image of a running guest needs.
+    ///
+    /// - Parameter memoryNeedsPause: why the guest's memory cannot be saved while it runs, if so.
+    package func prepareImage(
+        into descriptor: Int32, memoryNeedsPause: String?
+    ) throws(HypervisorError) -> CutMethod {
+        try giveDescriptor(descriptor)
+        // Unlimited: what slows the image down is the sink, never QEMU's default of 128 MiB/s.
+        try setBandwidth(1 << 40)
+        if let memoryNeedsPause { return .paused(reason: memoryNeedsPause) }
+        if let refusal = set("background-snapshot", true) {
+            return .paused(reason: "QEMU offers no background image here (\(refusal))")
+        }
+        return .background
+    }
+
+    /// Takes back what a preparation has set.
+    package func forgetImage(bandwidth: UInt64?) {
+        _ = try? execute(MonitorCommand.text("closefd", ["fdname": ImageDescriptor.name]))
+        _ = set("background-snapshot", false)
+        if let bandwidth { try? setBandwidth(bandwidth) }
+    }
+
+    /// Hands over the descriptor into which the image is written, or from which it is read; a former one is replaced.
+    package func giveDescriptor(_ descriptor: Int32) throws(HypervisorError) {
+        try execute(MonitorCommand.text("getfd", ["fdname": ImageDescriptor.name]), descriptor: descriptor)
     }
 
     /// Bytes per second of whatever QEMU migrates or saves.
-    package func setBandwidth(_ limit: UInt64) throws(HypervisorError) {
+    private func setBandwidth(_ limit: UInt64) throws(HypervisorError) {
         try execute(#"{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":\#(limit)}}"#)
     }
 
