@@ -10,9 +10,13 @@ final class MarkupReader: NSObject, XMLParserDelegate {
     /// is no URI or not a full one, a prefix that is declared nowhere. All is kept as it is written, as libvirt keeps it.
     private static let harmless: Set<Int> = [98, 99, 100, 102, 201]
 
+    /// Who has more of them than this has made them for the sake of it: Foundation keeps some 80 octets for each.
+    private static let patience = 1_000
+
     private var root: MarkupElement?
     private var open: [MarkupElement] = []
     private var count = 0
+    private var errors = 0
     private var text = ""
     private var isEnded = false
     private var failure: MarkupError?
@@ -73,7 +77,8 @@ final class MarkupReader: NSObject, XMLParserDelegate {
     func parserDidEndDocument(_ parser: XMLParser) { isEnded = true }
 
     func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) {
-        guard !Self.harmless.contains((error as NSError).code) else { return }
+        errors += 1
+        guard !Self.harmless.contains((error as NSError).code) || errors > Self.patience else { return }
         failure = failure ?? .malformed(line: parser.lineNumber)
     }
 }

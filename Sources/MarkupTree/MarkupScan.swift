@@ -2,6 +2,9 @@
 ///
 /// By octets, and exact: `<` begins nothing but a tag, a comment, CDATA, a processing instruction or a document type, and
 /// stands nowhere else but in the middle two. Whether all of it fits together is left to the parser.
+///
+/// That one does not stop at an error until there is an element, and Foundation keeps some 80 octets for each. So what
+/// could be wrong a million times before is refused here too.
 struct MarkupScan {
     private static let space = Array("\t\n\r ".utf8)
 
@@ -14,10 +17,19 @@ struct MarkupScan {
         guard octets.first(where: { !isSpace($0) }) == UInt8(ascii: "<"),
             octets.last(where: { !isSpace($0) }) == UInt8(ascii: ">")
         else { throw .notWhole }
-        guard !octets.contains(where: { $0 < 0x20 && !isSpace($0) }) else { throw .controlCharacter }
+        guard !octets.contains(where: { $0 < 0x20 && !isSpace($0) }), !holdsNonCharacter(octets) else {
+            throw .controlCharacter
+        }
         var scan = MarkupScan(octets: octets)
         try scan.passDeclaration()
-        while scan.skip(to: "<") { try scan.passMarkup() }
+        while try scan.passText() { try scan.passMarkup() }
+    }
+
+    /// U+FFFE or U+FFFF, which XML has not either.
+    private static func holdsNonCharacter(_ octets: [UInt8]) -> Bool {
+        octets.indices.dropFirst(2).contains { index in
+            octets[index] | 1 == 0xBF && octets[index - 1] == 0xBF && octets[index - 2] == 0xEF
+        }
     }
 
     private init(octets: [UInt8]) { self.octets = octets }
@@ -54,6 +66,38 @@ struct MarkupScan {
             ["", "standalone=\"yes\"", "standalone=\"no\""].map { "version=\"1.0\"\(encoding)\($0)" }
         }
         guard forms.contains(plain) else { throw .declaration }
+        position += 2
+    }
+
+    /// Goes on to the next markup; false at the end.
+    private mutating func passText() throws(MarkupError) -> Bool {
+        while position < octets.count {
+            switch octets[position] {
+            case UInt8(ascii: "<"): return true
+            case UInt8(ascii: "]") where isAt("]]>"): throw malformed
+            case UInt8(ascii: "&"): try passReference()
+            default: position += 1
+            }
+        }
+        return false
+    }
+
+    /// Only a document type could give other names a meaning.
+    private mutating func passReference() throws(MarkupError) {
+        guard let end = octets[position...].prefix(16).firstIndex(of: UInt8(ascii: ";")) else { throw malformed }
+        let name = String(decoding: octets[position + 1..<end], as: UTF8.self)
+        let isHexadecimal = name.hasPrefix("#x")
+        let digits = name.dropFirst(isHexadecimal ? 2 : 1)
+        if name.hasPrefix("#"), let first = digits.first, first.isHexDigit,
+            let scalar = UInt32(digits, radix: isHexadecimal ? 16 : 10).flatMap(Unicode.Scalar.init)
+        {
+            guard scalar.value >= 0x20 || "\t\n\r".unicodeScalars.contains(scalar), scalar.value & ~1 != 0xFFFE else {
+                throw malformed
+            }
+        } else {
+            guard ["lt", "gt", "amp", "quot", "apos"].contains(name) else { throw malformed }
+        }
+        position = end + 1
     }
 
     private mutating func passMarkup() throws(MarkupError) {
@@ -61,8 +105,10 @@ struct MarkupScan {
             position += 4
             // Two hyphens end a comment and stand nowhere in it. libxml2 copies all of it for each that does.
             guard skip(to: "--"), isAt("-->") else { throw malformed }
+            position += 3
         } else if isAt("<![CDATA[") {
             guard skip(to: "]]>") else { throw malformed }
+            position += 3
         } else if isAt("<!DOCTYPE") {
             throw .documentType
         } else if isAt("<?") {
@@ -82,7 +128,7 @@ struct MarkupScan {
                 throw malformed
             case UInt8(ascii: "\""), UInt8(ascii: "'"):
                 if quote == nil { quote = octets[index] } else if quote == octets[index] { quote = nil }
-            case UInt8(ascii: ">") where quote == nil: return position = index
+            case UInt8(ascii: ">") where quote == nil: return position = index + 1
             default: break
             }
         }

@@ -58,6 +58,9 @@ import Testing
         let read = try root("<a b='&lt;&amp;&quot;&apos;&gt;&#10;&#9;&#x1F600;'>&lt;&amp;&#13;&#xe9;</a>")
         #expect(read["b"] == "<&\"'>\n\t\u{1F600}")
         #expect(read.text == "<&\r\u{e9}")
+        #expect(
+            try root("<a>&gt;&quot;&apos;&#9;&#x0A;&#0065;&#xFFFD;&#x10fffd;</a>").text == ">\"'\t\nA\u{fffd}\u{10fffd}"
+        )
     }
 
     /// As XML wants it: lines end in one way, and those inside of attributes are spaces.
