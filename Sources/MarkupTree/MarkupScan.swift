@@ -17,19 +17,12 @@ struct MarkupScan {
         guard octets.first(where: { !isSpace($0) }) == UInt8(ascii: "<"),
             octets.last(where: { !isSpace($0) }) == UInt8(ascii: ">")
         else { throw .notWhole }
-        guard !octets.contains(where: { $0 < 0x20 && !isSpace($0) }), !holdsNonCharacter(octets) else {
-            throw .controlCharacter
-        }
         var scan = MarkupScan(octets: octets)
+        guard !octets.contains(where: { $0 < 0x20 && !isSpace($0) }), !scan.skip(to: "\u{fffe}"),
+            !scan.skip(to: "\u{ffff}")
+        else { throw .controlCharacter }
         try scan.passDeclaration()
         while try scan.passText() { try scan.passMarkup() }
-    }
-
-    /// U+FFFE or U+FFFF, which XML has not either.
-    private static func holdsNonCharacter(_ octets: [UInt8]) -> Bool {
-        octets.indices.dropFirst(2).contains { index in
-            octets[index] | 1 == 0xBF && octets[index - 1] == 0xBF && octets[index - 2] == 0xEF
-        }
     }
 
     private init(octets: [UInt8]) { self.octets = octets }
