@@ -61,6 +61,9 @@ let package = Package(
         .target(name: "SnapshotProtocol", swiftSettings: strict),
         .target(name: "Packets", swiftSettings: strict),
 
+        // XML of libvirt and VirtualBox, read strictly.
+        .target(name: "MarkupTree", swiftSettings: strict),
+
         // System libraries.
         .systemLibrary(
             name: "CNetfilterQueue", pkgConfig: "libnetfilter_queue", providers: [.apt(["libnetfilter-queue-dev"])]),
@@ -74,12 +77,13 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Hypervisor", dependencies: [locks, logging, subprocess], swiftSettings: strict),
         .target(
-            name: "LibvirtHypervisor", dependencies: ["Hypervisor", "CLibvirt", locks, logging, subprocess],
+            name: "LibvirtHypervisor",
+            dependencies: ["Hypervisor", "MarkupTree", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
         .target(
             name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
         .target(
-            name: "VirtualBoxHypervisor", dependencies: ["Hypervisor", locks, logging, subprocess],
+            name: "VirtualBoxHypervisor", dependencies: ["Hypervisor", "MarkupTree", locks, logging, subprocess],
             exclude: ["VirtualBox.md"], swiftSettings: strict),
         .target(name: "SnapshotStore", dependencies: ["SnapshotProtocol", crypto, locks], swiftSettings: strict),
         .target(
@@ -117,7 +121,8 @@ let package = Package(
         .target(
             name: "DesktopLab",
             dependencies: [
-                "Hypervisor", "LibvirtHypervisor", "QEMUHypervisor", "VirtualBoxHypervisor", locks, logging, subprocess,
+                "Hypervisor", "LibvirtHypervisor", "MarkupTree", "QEMUHypervisor", "VirtualBoxHypervisor", locks,
+                logging, subprocess,
             ],
             exclude: ["Guest"],
             swiftSettings: strict),
@@ -145,14 +150,15 @@ let package = Package(
 
         // Not VirtualBox: what stands in for it where it cannot be installed.
         .executableTarget(
-            name: "VBoxManage-standin", dependencies: ["Hypervisor"], path: "Sources/vboxmanage-standin",
-            swiftSettings: strict),
+            name: "VBoxManage-standin", dependencies: ["Hypervisor", "MarkupTree"],
+            path: "Sources/vboxmanage-standin", swiftSettings: strict),
 
         // Tests. Those of the gate, the laboratory and the integration need root and say so.
         .testTarget(
             name: "SnapshotProtocolTests", dependencies: ["SnapshotProtocol"], exclude: ["Traces"],
             swiftSettings: strict),
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
+        .testTarget(name: "MarkupTreeTests", dependencies: ["MarkupTree"], swiftSettings: strict),
         .testTarget(
             name: "PacketGateTests", dependencies: ["PacketGate", "Packets", "CPcap", crypto, locks, logging],
             swiftSettings: strict),
@@ -183,7 +189,8 @@ let package = Package(
         .testTarget(
             name: "LibvirtHypervisorTests",
             dependencies: [
-                "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "CLibvirt", "DesktopLab", locks, logging,
+                "LibvirtHypervisor", "Hypervisor", "HypervisorConformance", "MarkupTree", "CLibvirt", "DesktopLab",
+                locks, logging,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -1,188 +1,132 @@
-import Foundation
-import FoundationXML
 import Hypervisor
+import MarkupTree
 
 /// libvirt's XML description of a domain: what we read from it and the little that we change.
 struct DomainDescription {
-    /// As Foundation writes it.
-    private static let declaration = "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
-
-    private static let space = "\t\n\r".utf8
-
-    private let document: XMLDocument
+    private let document: MarkupDocument
 
     init(_ xml: String) throws(HypervisorError) {
-        document = try Self.parse(xml)
-        // What is damaged is mended, and what comes of that may be mended anew: libvirt would read another description
-        // than was looked at here.
-        guard try Self.parse(document.xmlString).xmlString.utf8.elementsEqual(document.xmlString.utf8) else {
-            throw .failed("A VM's description is not well-formed XML.")
-        }
-    }
-
-    private static func parse(_ xml: String) throws(HypervisorError) -> XMLDocument {
-        // Foundation's parser mends what is damaged, and ends the process on an empty text.
-        let text = xml.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard text.hasPrefix("<"), text.hasSuffix(">") else {
-            throw .failed("A VM's description is not whole XML.")
-        }
-        // XML has no such characters, and at a zero octet Foundation's parser ends the process.
-        guard !text.utf8.contains(where: { $0 < 0x20 && !Self.space.contains($0) }) else {
-            throw .failed("A VM's description must not hold control characters.")
-        }
-        // libvirt writes none; in a stored description it could make the parser, or libvirt, read other files. By
-        // bytes: to characters a combining mark hides it. Another encoding could too: the declaration is ours or none.
-        let declared = text.utf8.starts(with: "<?xml".utf8)
-        guard !xml.utf8.contains("<!DOCTYPE".utf8), !declared || text.utf8.starts(with: Self.declaration.utf8) else {
-            throw .failed("A VM's description must not have a document type or another encoding.")
-        }
-        let document: XMLDocument
-        do {
-            document = try XMLDocument(xmlString: xml)
+        do throws(MarkupError) {
+            document = try MarkupDocument(xml)
         } catch {
-            throw .failed("libvirt's description of a VM is not well-formed XML: \(error.localizedDescription).")
+            throw .failed("A VM's description \(error.predicate).")
         }
-        guard document.rootElement() != nil else { throw .failed("A VM's description has no element.") }
-        return document
     }
 
-    /// The elements at the end of a path of names: from the root if it begins with a slash, else below `element`.
-    ///
-    /// Foundation's XPath keeps every document on which it was used.
-    private func elements(_ path: String, in element: XMLElement? = nil) -> [XMLElement] {
-        var names = path.split(separator: "/").map(String.init)
-        var found: [XMLElement]
-        if let element {
-            found = [element]
-        } else {
-            let root = document.rootElement()
-            found = root.map { $0.name == names.removeFirst() ? [$0] : [] } ?? []
-        }
-        for name in names { found = found.flatMap { $0.elements(forName: name) } }
-        return found
-    }
+    /// Nil in a description of something else.
+    private var domain: MarkupElement? { document.root.name == "domain" ? document.root : nil }
 
-    private func has(_ name: String, _ element: XMLElement) -> Bool { !element.elements(forName: name).isEmpty }
+    private func devices(_ kind: String) -> [MarkupElement] { domain?.elements("devices", kind) ?? [] }
 
-    private func isOf(_ attribute: String, _ values: String..., element: XMLElement) -> Bool {
-        element.attribute(forName: attribute)?.stringValue.map(values.contains) ?? false
-    }
-
-    private func attribute(_ name: String, of path: String, in node: XMLElement? = nil) -> String? {
-        elements(path, in: node).first?.attribute(forName: name)?.stringValue
-    }
-
-    var xml: String { document.xmlString }
+    var xml: String { document.xml }
 
     var memory: UInt64 {
-        let kibibytes = elements("/domain/memory").first?.stringValue.flatMap { UInt64($0) } ?? 0
+        let kibibytes = (domain?.element("memory")?.text).flatMap { UInt64($0) } ?? 0
         let (bytes, overflow) = kibibytes.multipliedReportingOverflow(by: 1024)
         return overflow ? 0 : bytes
     }
 
     var nics: [VirtualMachine.NIC] {
-        elements("/domain/devices/interface").map { interface in
-            let target = attribute("dev", of: "target", in: interface)
-            var kind = interface.attribute(forName: "type")?.stringValue ?? "unknown"
+        devices("interface").map { interface in
+            let target = interface.element("target")?["dev"]
+            var kind = interface["type"] ?? "unknown"
             // A bridge of Open vSwitch is none of Linux's.
-            if attribute("type", of: "virtualport", in: interface) == "openvswitch" { kind = "openvswitch" }
+            if interface.element("virtualport")?["type"] == "openvswitch" { kind = "openvswitch" }
             // Only these kinds have a tap that is a port of a Linux bridge; macvtap and user-mode NICs have not. A
             // libvirt network may stand for either, and says so by naming its bridge.
-            let source = attribute("bridge", of: "source", in: interface)
+            let source = interface.element("source")?["bridge"]
             let bridge = kind == "bridge" || kind == "network" ? source : nil
             return VirtualMachine.NIC(
-                mac: (attribute("address", of: "mac", in: interface) ?? "").lowercased(),
+                mac: (interface.element("mac")?["address"] ?? "").lowercased(),
                 tap: bridge == nil ? nil : target, bridge: bridge, kind: kind)
         }
     }
 
     var disks: [VirtualMachine.Disk] {
         // A LUN or a floppy is written as a disk is; a drive without a medium holds nothing.
-        let disks = elements("/domain/devices/disk").filter { disk in
-            !isOf("device", "cdrom", element: disk) && (!isOf("device", "floppy", element: disk) || has("source", disk))
+        let disks = devices("disk").filter { disk in
+            disk["device"] != "cdrom" && (disk["device"] != "floppy" || disk.element("source") != nil)
         }
         return disks.map { disk in
             VirtualMachine.Disk(
-                target: attribute("dev", of: "target", in: disk) ?? "",
-                path: attribute("file", of: "source", in: disk),
-                format: attribute("type", of: "driver", in: disk) ?? "raw",
-                readOnly: !elements("readonly", in: disk).isEmpty)
+                target: disk.element("target")?["dev"] ?? "",
+                path: disk.element("source")?["file"],
+                format: disk.element("driver")?["type"] ?? "raw",
+                readOnly: disk.element("readonly") != nil)
         }
     }
 
     /// The file of the firmware's variables, if the VM has one.
     var variables: String? {
-        let path = elements("/domain/os/nvram").first.flatMap { nvram in
-            elements("source", in: nvram).isEmpty ? nvram.stringValue : attribute("file", of: "source", in: nvram)
+        let path = domain?.element("os", "nvram").flatMap { nvram in
+            nvram.element("source") == nil ? nvram.text : nvram.element("source")?["file"]
         }
         return path?.hasPrefix("/") == true ? path : nil
     }
 
     /// Has the firmware keep its variables in another file, which is there.
     func replaceVariables(_ path: String) throws(HypervisorError) {
-        guard let nvram = elements("/domain/os/nvram").first, variables != nil else {
+        guard let nvram = domain?.element("os", "nvram"), variables != nil else {
             throw .cannotLoad("The stored description has no firmware variables, but the snapshot has some.")
         }
-        if let source = elements("source", in: nvram).first {
-            source.removeAttribute(forName: "file")
-            source.addAttribute(Self.attribute("file", path))
+        if let source = nvram.element("source") {
+            source["file"] = path
         } else {
-            nvram.stringValue = path
+            nvram.text = path
         }
     }
 
-    var uuid: String? { elements("/domain/uuid").first?.stringValue?.lowercased() }
+    var uuid: String? { domain?.element("uuid")?.text.lowercased() }
 
-    var emulator: String? { elements("/domain/devices/emulator").first?.stringValue }
+    var emulator: String? { domain?.element("devices", "emulator")?.text }
 
     /// The guest's processor: how it is chosen, its model if one is named, and the element itself.
     var processor: (mode: String?, model: String?, xml: String)? {
-        guard let element = elements("/domain/cpu").first else { return nil }
-        let model = elements("model", in: element).first?.stringValue
-        return (element.attribute(forName: "mode")?.stringValue, model, element.xmlString)
+        guard let element = domain?.element("cpu") else { return nil }
+        let model = element.element("model")?.text
+        return (element["mode"], model, element.xml)
     }
 
     /// Of the description of what a host can run: whether it offers such a mode of processor.
     func offersProcessorMode(_ mode: String) -> Bool {
-        elements("/domainCapabilities/cpu/mode").filter { isOf("supported", "yes", element: $0) }.contains {
-            $0.attribute(forName: "name")?.stringValue == mode
-        }
+        guard document.root.name == "domainCapabilities" else { return false }
+        return document.root.elements("cpu", "mode").contains { $0["supported"] == "yes" && $0["name"] == mode }
     }
 
     /// What another host must offer for this VM.
     var requirements: [String: String] {
         var requirements: [String: String] = [:]
-        requirements["machine"] = attribute("machine", of: "/domain/os/type")
-        requirements["arch"] = attribute("arch", of: "/domain/os/type")
-        requirements["accelerator"] = elements("/domain").first?.attribute(forName: "type")?.stringValue
-        let model = elements("/domain/cpu/model").first?.stringValue
-        requirements["cpu"] = model ?? attribute("mode", of: "/domain/cpu") ?? "default"
+        requirements["machine"] = domain?.element("os", "type")?["machine"]
+        requirements["arch"] = domain?.element("os", "type")?["arch"]
+        requirements["accelerator"] = domain?["type"]
+        let model = domain?.element("cpu", "model")?.text
+        requirements["cpu"] = model ?? domain?.element("cpu")?["mode"] ?? "default"
         return requirements
     }
 
     /// Devices whose state no image holds, in words for people.
     var blockingDevices: [String] {
         var found: [String] = []
-        for device in elements("/domain/devices/hostdev") {
-            found.append("a host device (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
+        for device in devices("hostdev") {
+            found.append("a host device (\(device["type"] ?? "hostdev"))")
         }
-        for device in elements("/domain/devices/interface") where isOf("type", "hostdev", "vdpa", element: device) {
-            found.append("a network card of the host (\(device.attribute(forName: "type")?.stringValue ?? "hostdev"))")
+        for device in devices("interface") where ["hostdev", "vdpa"].contains(device["type"]) {
+            found.append("a network card of the host (\(device["type"] ?? "hostdev"))")
         }
-        for device in elements("/domain/devices/filesystem") {
-            found.append("a shared folder (\(attribute("dir", of: "target", in: device) ?? "filesystem"))")
+        for device in devices("filesystem") {
+            found.append("a shared folder (\(device.element("target")?["dir"] ?? "filesystem"))")
         }
-        if !elements("/domain/devices/shmem").isEmpty { found.append("memory shared with the host (shmem)") }
-        for disk in elements("/domain/devices/disk") where has("shareable", disk) && !has("readonly", disk) {
-            found.append("disk \(attribute("dev", of: "target", in: disk) ?? "?"), which other VMs may write too")
+        if !devices("shmem").isEmpty { found.append("memory shared with the host (shmem)") }
+        for disk in devices("disk") where disk.element("shareable") != nil && disk.element("readonly") == nil {
+            found.append("disk \(disk.element("target")?["dev"] ?? "?"), which other VMs may write too")
         }
-        for disk in elements("/domain/devices/disk") where has("mirror", disk) {
-            found.append("a copy or merge of disk \(attribute("dev", of: "target", in: disk) ?? "?") under way")
+        for disk in devices("disk") where disk.element("mirror") != nil {
+            found.append("a copy or merge of disk \(disk.element("target")?["dev"] ?? "?") under way")
         }
-        if !elements("/domain/os/nvram").isEmpty, variables == nil {
+        if domain?.element("os", "nvram") != nil, variables == nil {
             found.append("firmware variables outside of files")
         }
-        if elements("/domain/devices/tpm/backend").contains(where: { isOf("type", "passthrough", element: $0) }) {
+        if devices("tpm").flatMap({ $0.elements("backend") }).contains(where: { $0["type"] == "passthrough" }) {
             found.append("the host's TPM")
         }
         return found
@@ -190,65 +134,39 @@ struct DomainDescription {
 
     /// Why a background image cannot be taken of this VM's memory, if so.
     var memoryNeedsPause: String? {
-        if !elements("/domain/memoryBacking/hugepages").isEmpty { return "its memory is in huge pages" }
-        if attribute("mode", of: "/domain/memoryBacking/access") == "shared" { return "its memory is shared" }
+        if domain?.element("memoryBacking", "hugepages") != nil { return "its memory is in huge pages" }
+        if domain?.element("memoryBacking", "access")?["mode"] == "shared" { return "its memory is shared" }
         return nil
     }
 
     /// Points disks at other files, all of one format. `files` is by target name; every one must exist.
     func replaceDisks(_ files: [String: String], format: String = "qcow2") throws(HypervisorError) {
         for (target, path) in files {
-            let found = elements("/domain/devices/disk").first { attribute("dev", of: "target", in: $0) == target }
+            let found = devices("disk").first { $0.element("target")?["dev"] == target }
             guard let disk = found else {
                 throw .cannotLoad("The stored description has no disk \(target), but the snapshot has one.")
             }
-            for source in elements("source", in: disk) { source.detach() }
-            for backing in elements("backingStore", in: disk) { backing.detach() }
+            disk.remove("source")
+            disk.remove("backingStore")
             // Without a format libvirt takes the file for a raw one.
-            let driver = elements("driver", in: disk).first ?? XMLElement(name: "driver")
-            if driver.parent == nil {
-                driver.addAttribute(Self.attribute("name", "qemu"))
-                disk.addChild(driver)
+            if let driver = disk.element("driver") {
+                driver["type"] = format
+            } else {
+                disk.append(MarkupElement("driver", ["name": "qemu", "type": format]))
             }
-            driver.removeAttribute(forName: "type")
-            driver.addAttribute(Self.attribute("type", format))
-            disk.removeAttribute(forName: "type")
-            disk.addAttribute(Self.attribute("type", "file"))
-            let source = XMLElement(name: "source")
-            source.addAttribute(Self.attribute("file", path))
-            disk.addChild(source)
+            disk["type"] = "file"
+            disk.append(MarkupElement("source", ["file": path]))
         }
-    }
-
-    private static func attribute(_ name: String, _ value: String) -> XMLNode {
-        // XMLNode's factory is typed as Any for the sake of Objective-C; it returns a node.
-        // swift-format-ignore: NeverForceUnwrap
-        XMLNode.attribute(withName: name, stringValue: value) as! XMLNode
     }
 
     /// An overlay for each disk, as `virDomainSnapshotCreateXML` wants it; other disks are left out by name.
     static func diskSnapshot(overlays: [String: String], others: [String]) -> String {
-        let disks = XMLElement(name: "disks")
-        for (target, path) in overlays.sorted(by: { $0.key < $1.key }) {
-            let disk = XMLElement(name: "disk")
-            disk.addAttribute(attribute("name", target))
-            disk.addAttribute(attribute("snapshot", "external"))
-            let source = XMLElement(name: "source")
-            source.addAttribute(attribute("file", path))
-            disk.addChild(source)
-            let driver = XMLElement(name: "driver")
-            driver.addAttribute(attribute("type", "qcow2"))
-            disk.addChild(driver)
-            disks.addChild(disk)
+        let external = overlays.sorted { $0.key < $1.key }.map { target, path in
+            MarkupElement(
+                "disk", ["name": target, "snapshot": "external"],
+                [MarkupElement("source", ["file": path]), MarkupElement("driver", ["type": "qcow2"])])
         }
-        for target in others.sorted() {
-            let disk = XMLElement(name: "disk")
-            disk.addAttribute(attribute("name", target))
-            disk.addAttribute(attribute("snapshot", "no"))
-            disks.addChild(disk)
-        }
-        let snapshot = XMLElement(name: "domainsnapshot")
-        snapshot.addChild(disks)
-        return snapshot.xmlString
+        let none = others.sorted().map { MarkupElement("disk", ["name": $0, "snapshot": "no"]) }
+        return MarkupElement("domainsnapshot", [:], [MarkupElement("disks", [:], external + none)]).xml
     }
 }

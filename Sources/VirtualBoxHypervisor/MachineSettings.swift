@@ -1,6 +1,5 @@
-import Foundation
-import FoundationXML
 package import Hypervisor
+import MarkupTree
 
 /// VirtualBox's settings file of one VM (`.vbox`): what is read from it and the little that is changed.
 ///
@@ -36,56 +35,19 @@ package struct MachineSettings {
         package var hasParent: Bool
     }
 
-    private let document: XMLDocument
-    private let machine: XMLElement
+    private let document: MarkupDocument
+    private let machine: MarkupElement
 
     package init(_ xml: String) throws(HypervisorError) {
-        document = try Self.parse(xml)
-        // What is damaged is mended, and what comes of that may be mended anew: VirtualBox would read other settings than
-        // were looked at here.
-        guard try Self.parse(document.xmlString).xmlString.utf8.elementsEqual(document.xmlString.utf8) else {
-            throw .failed("A VM's settings are not well-formed XML.")
-        }
-        guard let root = document.rootElement(), root.name == "VirtualBox",
-            let machine = Self.children("Machine", of: root).first
-        else { throw .failed("A VM's settings have no machine.") }
-        self.machine = machine
-    }
-
-    private static func parse(_ xml: String) throws(HypervisorError) -> XMLDocument {
-        // Foundation's parser mends what is damaged, and ends the process on an empty text or a zero octet.
-        let text = xml.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard text.hasPrefix("<"), text.hasSuffix(">") else { throw .failed("A VM's settings are not whole XML.") }
-        guard !text.utf8.contains(where: { $0 < 0x20 && !"\t\n\r".utf8.contains($0) }) else {
-            throw .failed("A VM's settings must not hold control characters.")
-        }
-        // VirtualBox writes neither; in stored settings they could make the parser read other files or other letters.
-        let declared = text.utf8.starts(with: "<?xml".utf8)
-        let declaration = text.prefix { $0 != ">" }.lowercased()
-        guard !text.utf8.contains("<!DOCTYPE".utf8),
-            !declared || !declaration.contains("encoding") || declaration.contains("\"utf-8\"")
-        else { throw .failed("A VM's settings must not have a document type or another encoding.") }
-        do {
-            return try XMLDocument(xmlString: xml)
+        do throws(MarkupError) {
+            document = try MarkupDocument(xml)
         } catch {
-            throw .failed("A VM's settings are not well-formed XML: \(error.localizedDescription).")
+            throw .failed("A VM's settings \(error.predicate).")
         }
-    }
-
-    /// Foundation's XPath keeps every document on which it was used.
-    private static func children(_ path: String..., of element: XMLElement) -> [XMLElement] {
-        path.reduce([element]) { found, name in
-            found.flatMap { ($0.children ?? []).compactMap { $0 as? XMLElement }.filter { $0.name == name } }
+        guard document.root.name == "VirtualBox", let machine = document.root.element("Machine") else {
+            throw .failed("A VM's settings have no machine.")
         }
-    }
-
-    /// Foundation's own look-up by name finds no attribute below a default namespace.
-    private static func attribute(_ name: String, of element: XMLElement) -> XMLNode? {
-        element.attributes?.first { $0.name == name }
-    }
-
-    private static func value(_ name: String, of element: XMLElement) -> String? {
-        attribute(name, of: element)?.stringValue
+        self.machine = machine
     }
 
     /// VirtualBox puts UUIDs in braces.
@@ -93,29 +55,28 @@ package struct MachineSettings {
         text.map { $0.lowercased().filter { $0 != "{" && $0 != "}" } }.flatMap { MachineInfo.isUUID($0) ? $0 : nil }
     }
 
-    package var xml: String { document.xmlString }
+    package var xml: String { document.xml }
 
-    package var uuid: String? { Self.uuid(Self.value("uuid", of: machine)) }
+    package var uuid: String? { Self.uuid(machine["uuid"]) }
 
-    package var name: String { Self.value("name", of: machine) ?? "" }
+    package var name: String { machine["name"] ?? "" }
 
     /// Since 7.0 the controllers are a part of the hardware, before they stood beside it.
-    private static func controllers(of element: XMLElement) -> [XMLElement] {
-        children("Hardware", "StorageControllers", "StorageController", of: element)
-            + children("StorageControllers", "StorageController", of: element)
+    private static func controllers(of element: MarkupElement) -> [MarkupElement] {
+        element.elements("Hardware", "StorageControllers", "StorageController")
+            + element.elements("StorageControllers", "StorageController")
     }
 
     package var attachments: [Attachment] {
         Self.controllers(of: machine).flatMap { controller in
-            Self.children("AttachedDevice", of: controller).map { device in
+            controller.elements("AttachedDevice").map { device in
                 Attachment(
-                    controller: Self.value("name", of: controller) ?? "",
-                    port: Self.value("port", of: device).flatMap { Int($0) } ?? 0,
-                    device: Self.value("device", of: device).flatMap { Int($0) } ?? 0,
-                    type: Self.value("type", of: device) ?? "",
-                    medium: Self.uuid(Self.children("Image", of: device).first.flatMap { Self.value("uuid", of: $0) }),
+                    controller: controller["name"] ?? "",
+                    port: device["port"].flatMap { Int($0) } ?? 0,
+                    device: device["device"].flatMap { Int($0) } ?? 0,
+                    type: device["type"] ?? "", medium: Self.uuid(device.element("Image")?["uuid"]),
                     options: ["hotpluggable", "nonrotational", "discard"].flatMap { option in
-                        Self.value(option, of: device) == "true" ? ["--\(option)", "on"] : []
+                        device[option] == "true" ? ["--\(option)", "on"] : []
                     })
             }
         }
@@ -124,28 +85,24 @@ package struct MachineSettings {
     /// The disks that the VM's own registry lists, by UUID.
     package var media: [String: Medium] {
         var media: [String: Medium] = [:]
-        func walk(_ element: XMLElement, hasParent: Bool) {
-            if let uuid = Self.uuid(Self.value("uuid", of: element)) {
+        func walk(_ element: MarkupElement, hasParent: Bool) {
+            if let uuid = Self.uuid(element["uuid"]) {
                 media[uuid] = Medium(
-                    location: Self.value("location", of: element) ?? "",
-                    format: Self.value("format", of: element) ?? "",
-                    type: Self.value("type", of: element), hasParent: hasParent)
+                    location: element["location"] ?? "", format: element["format"] ?? "", type: element["type"],
+                    hasParent: hasParent)
             }
-            for child in Self.children("HardDisk", of: element) { walk(child, hasParent: true) }
+            for child in element.elements("HardDisk") { walk(child, hasParent: true) }
         }
-        for disk in Self.children("MediaRegistry", "HardDisks", "HardDisk", of: machine) {
-            walk(disk, hasParent: false)
-        }
+        for disk in machine.elements("MediaRegistry", "HardDisks", "HardDisk") { walk(disk, hasParent: false) }
         return media
     }
 
     /// The file with the saved state of a snapshot; relative to the settings file unless it begins with a slash. Nil
     /// without such a snapshot, and for one that was taken while the VM was off.
     package func stateFile(ofSnapshot uuid: String) -> String? {
-        func find(in element: XMLElement) -> String? {
-            for snapshot in Self.children("Snapshot", of: element) + Self.children("Snapshots", "Snapshot", of: element)
-            {
-                if Self.uuid(Self.value("uuid", of: snapshot)) == uuid { return Self.value("stateFile", of: snapshot) }
+        func find(in element: MarkupElement) -> String? {
+            for snapshot in element.elements("Snapshot") + element.elements("Snapshots", "Snapshot") {
+                if Self.uuid(snapshot["uuid"]) == uuid { return snapshot["stateFile"] }
                 if let found = find(in: snapshot) { return found }
             }
             return nil
@@ -156,35 +113,31 @@ package struct MachineSettings {
     /// What no saved state of VirtualBox holds, or what cannot be carried to another desktop, in words for people.
     package var blockers: [String] {
         var found: [String] = []
-        let hardware = Self.children("Hardware", of: machine)
-        for tpm in hardware.flatMap({ Self.children("TrustedPlatformModule", of: $0) }) {
-            let type = Self.value("type", of: tpm) ?? "None"
+        let hardware = machine.elements("Hardware")
+        for tpm in hardware.flatMap({ $0.elements("TrustedPlatformModule") }) {
+            let type = tpm["type"] ?? "None"
             if type != "None" { found.append("a TPM (\(type)), whose secrets are beside the saved state") }
         }
-        for firmware in hardware.flatMap({ Self.children("Firmware", of: $0) }) {
-            let type = Self.value("type", of: firmware) ?? "BIOS"
+        for firmware in hardware.flatMap({ $0.elements("Firmware") }) {
+            let type = firmware["type"] ?? "BIOS"
             if type.hasPrefix("EFI") { found.append("EFI firmware, whose variables are beside the saved state") }
         }
-        for device in hardware.flatMap({ Self.children("HostPci", "Devices", "Device", of: $0) }) {
-            found.append("a PCI device of the host (\(Self.value("host", of: device) ?? "?"))")
+        for device in hardware.flatMap({ $0.elements("HostPci", "Devices", "Device") }) {
+            found.append("a PCI device of the host (\(device["host"] ?? "?"))")
         }
         return found
     }
 
     /// Takes out what belongs to the desktop where the settings were written: its disks, snapshots and saved state.
     package func forget() {
-        for attribute in ["currentSnapshot", "stateFile", "aborted", "currentStateModified"] {
-            Self.attribute(attribute, of: machine)?.detach()
+        // Also an own folder for saved states, where the default is `Snapshots` beside the settings file.
+        for attribute in ["currentSnapshot", "stateFile", "aborted", "currentStateModified", "snapshotFolder"] {
+            machine[attribute] = nil
         }
-        // An own folder for saved states, and the default of `Snapshots` beside the settings file.
-        Self.attribute("snapshotFolder", of: machine)?.detach()
-        for snapshot in Self.children("Snapshot", of: machine) { snapshot.detach() }
-        for disks in Self.children("MediaRegistry", "HardDisks", of: machine) { disks.detach() }
+        machine.remove("Snapshot")
+        for registry in machine.elements("MediaRegistry") { registry.remove("HardDisks") }
         for controller in Self.controllers(of: machine) {
-            for device in Self.children("AttachedDevice", of: controller)
-            where Self.value("type", of: device) == "HardDisk" {
-                device.detach()
-            }
+            controller.remove("AttachedDevice") { $0["type"] == "HardDisk" }
         }
     }
 }

@@ -40,13 +40,10 @@ last() { grep -oP "$1" "$2" | tail -1 || true; }
 # Fuzzes one subject and leaves its line in a file.
 fuzz() {
     local subject=$1 status=0 grown=$scratch/corpus/$1 log=$scratch/logs/$1
-    # Some 50 KB of each execution are kept, by Foundation or by us: not known yet.
-    local memory=2048
-    [ "$subject" != domain ] || memory=8192
     mkdir -p "$grown"
     rm -f "$scratch/findings/$subject-"* "$log.line"
     "$program" "$subject" "$grown" "$here/Corpora/$subject" -max_total_time="$seconds" -timeout=10 \
-        -rss_limit_mb="$memory" -malloc_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+        -rss_limit_mb=2048 -malloc_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
         -artifact_prefix="$scratch/findings/$subject-" \
         >"$log" 2>&1 &
     local findings process=$!

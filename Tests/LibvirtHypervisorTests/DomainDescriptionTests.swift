@@ -1,7 +1,6 @@
 import CLibvirt
-import Foundation
-import FoundationXML
 import Hypervisor
+import MarkupTree
 import Testing
 
 @testable import LibvirtHypervisor
@@ -204,10 +203,9 @@ import Testing
 
     @Test func namesInASnapshotAreEscaped() throws {
         let text = DomainDescription.diskSnapshot(overlays: ["vda": "/w/<a>&'\".qcow2"], others: ["vdb"])
-        let parsed = try XMLDocument(xmlString: text)
-        let sources = try parsed.nodes(forXPath: "/domainsnapshot/disks/disk[@snapshot='external']/source/@file")
-        #expect(sources.map(\.stringValue) == ["/w/<a>&'\".qcow2"])
-        let left = try parsed.nodes(forXPath: "/domainsnapshot/disks/disk[@snapshot='no']/@name")
-        #expect(left.map(\.stringValue) == ["vdb"])
+        let disks = try MarkupDocument(text).root.elements("disks", "disk")
+        #expect(disks.map { $0["name"] } == ["vda", "vdb"])
+        #expect(disks.map { $0["snapshot"] } == ["external", "no"])
+        #expect(disks.map { $0.element("source")?["file"] } == ["/w/<a>&'\".qcow2", nil])
     }
 }

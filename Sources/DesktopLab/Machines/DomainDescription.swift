@@ -1,3 +1,5 @@
+import MarkupTree
+
 /// What runs the guests' instructions.
 package enum Accelerator: String, Sendable, Codable, Hashable {
     case kvm
@@ -53,15 +55,15 @@ package struct DomainDescription: Sendable {
     package var xml: String {
         """
         <domain type='\(accelerator == .kvm ? "kvm" : "qemu")'>
-          <name>\(escaped(name))</name>
+          <name>\(MarkupEscape.attribute(name))</name>
           <uuid>\(uuid)</uuid>
           <memory unit='MiB'>\(memory)</memory>
           <vcpu>1</vcpu>
           <os>
             <type arch='x86_64' machine='pc'>hvm</type>
-            <kernel>\(escaped(kernel))</kernel>
-            <initrd>\(escaped(initrd))</initrd>
-            <cmdline>\(escaped(commandLine))</cmdline>
+            <kernel>\(MarkupEscape.attribute(kernel))</kernel>
+            <initrd>\(MarkupEscape.attribute(initrd))</initrd>
+            <cmdline>\(MarkupEscape.attribute(commandLine))</cmdline>
           </os>
           <features><acpi/></features>
           <cpu mode='\(accelerator == .kvm ? "host-passthrough" : "maximum")'/>
@@ -75,7 +77,7 @@ package struct DomainDescription: Sendable {
             <controller type='usb' model='none'/>
         \(nicElements)
             <serial type='file'>
-              <source path='\(escaped(serialLog))' append='on'/>
+              <source path='\(MarkupEscape.attribute(serialLog))' append='on'/>
               <target port='0'/>
             </serial>
             <memballoon model='none'/>
@@ -90,7 +92,7 @@ package struct DomainDescription: Sendable {
             """
                 <disk type='file' device='disk'>
                   <driver name='qemu' type='qcow2'/>
-                  <source file='\(escaped(disk))'/>
+                  <source file='\(MarkupEscape.attribute(disk))'/>
                   <target dev='vd\(letter)' bus='virtio'/>
                 </disk>
             """
@@ -107,17 +109,5 @@ package struct DomainDescription: Sendable {
                 </interface>
             """
         }.joined(separator: "\n")
-    }
-
-    private func escaped(_ text: String) -> String {
-        text.reduce(into: "") { result, character in
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "'": result += "&apos;"
-            default: result.append(character)
-            }
-        }
     }
 }

@@ -1,3 +1,5 @@
+import MarkupTree
+
 /// Writes a VM's settings as VirtualBox's settings file has them.
 struct SettingsWriter {
     /// Of the settings' version: since 1.19 the controllers are a part of the hardware.
@@ -12,21 +14,9 @@ struct SettingsWriter {
         return writer.lines.joined(separator: "\n") + "\n"
     }
 
-    private func escaped(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { result, scalar in
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "\n": result += "&#10;"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-    }
-
     private func element(_ name: String, _ attributes: [(String, String?)], closed: Bool = true) -> String {
-        let text = attributes.compactMap { key, value in value.map { " \(key)=\"\(escaped($0))\"" } }.joined()
+        let text = attributes.compactMap { key, value in value.map { " \(key)=\"\(MarkupEscape.attribute($0))\"" } }
+            .joined()
         return "<\(name)\(text)\(closed ? "/" : "")>"
     }
 
@@ -84,7 +74,9 @@ struct SettingsWriter {
                     ("uuid", "{\(snapshot.uuid)}"), ("name", snapshot.name), ("timeStamp", snapshot.time),
                     ("stateFile", snapshot.stateFile),
                 ], closed: false))
-        if !snapshot.description.isEmpty { lines.append("<Description>\(escaped(snapshot.description))</Description>") }
+        if !snapshot.description.isEmpty {
+            lines.append("<Description>\(MarkupEscape.text(snapshot.description))</Description>")
+        }
         writeHardware(machine, snapshot.controllers)
         if snapshots.count > 1 {
             lines.append("<Snapshots>")
