@@ -38,14 +38,15 @@ final class LibvirtCut: PreparedCut {
     private let firmware: (original: String, copy: String)?
     private let otherDisks: [String]
     let stream: ImageStream
+    private let process: GuestProcess?
     let merges: PendingMerges
     let logger: Logger
     let state = NIOLockedValueBox(State())
 
     init(
         uuid: String, method: CutMethod, workspace: String, connection: LibvirtConnection, journal: CutJournal,
-        variables: (original: String, copy: String)?, otherDisks: [String], stream: ImageStream, merges: PendingMerges,
-        logger: Logger
+        variables: (original: String, copy: String)?, otherDisks: [String], stream: ImageStream,
+        process: GuestProcess?, merges: PendingMerges, logger: Logger
     ) {
         self.uuid = uuid
         self.method = method
@@ -55,6 +56,7 @@ final class LibvirtCut: PreparedCut {
         firmware = variables
         self.otherDisks = otherDisks
         self.stream = stream
+        self.process = process
         self.merges = merges
         self.logger = logger
     }
@@ -112,8 +114,11 @@ final class LibvirtCut: PreparedCut {
         if stream.hasFailed { throw .failed("The image of \(domain.name) cannot be stored; the cut was not made.") }
         let events = try MonitorEvents(of: domain)
         defer { events.cancel() }
-        let startedAt = WallClock.now()
+        var startedAt = WallClock.now()
         do throws(HypervisorError) {
+            if method == .background { try domain.beginImage(of: process) }
+            try throwIfGivenUp()
+            startedAt = WallClock.now()
             // QEMU's own command rather than virDomainSuspend: a third of its time, and libvirt follows by the event.
             try domain.execute(#"{"execute":"stop"}"#)
             try throwIfGivenUp()
@@ -125,10 +130,12 @@ final class LibvirtCut: PreparedCut {
                 throw .failed("The cut of \(domain.name) was given up while it was frozen: \(error)")
             }
             try throwIfGivenUp()
-            try domain.execute(ImageDescriptor.migrate)
             switch method {
-            case .background: try awaitRunning(domain, events)
+            case .background:
+                try domain.writeImage(into: stream)
+                try awaitRunning(domain, events)
             case .paused:
+                try domain.execute(ImageDescriptor.migrate)
                 stream.fullSpeed()
                 try awaitImage(of: domain)
                 try domain.execute(#"{"execute":"cont"}"#)

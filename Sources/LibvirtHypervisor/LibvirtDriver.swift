@@ -138,13 +138,14 @@ package final class LibvirtDriver: HypervisorDriver {
             if let keeper { try await keeper.start(keeping: stream.anotherEnd()) }
             let method = try await handOver(
                 remote, to: uuid, memoryNeedsPause: description.memoryNeedsPause)
+            if method == .background { try stream.block() }
+            await DiskFlush.flush(journal.overlays.map(\.original))
             stream.start(header: SaveImage.header(description: text), into: sink)
             let diverted = Set(journal.overlays.map(\.target))
             return LibvirtCut(
                 uuid: uuid, method: method, workspace: workspace, connection: connection, journal: journal,
                 variables: variables, otherDisks: machine.disks.map(\.target).filter { !diverted.contains($0) },
-                stream: stream,
-                merges: merges, logger: logger)
+                stream: stream, process: GuestProcess.find(uuid: uuid), merges: merges, logger: logger)
         } catch {
             for overlay in journal.overlays { unlink(overlay.overlay) }
             journal.remove(from: workspace)

@@ -34,6 +34,7 @@ final class QEMUCut: PreparedCut {
     let journal: CutJournal
     let description: String
     private let machine: VirtualMachine
+    private let process: GuestProcess?
     private let workspace: String
     /// The command that diverts all disks at once, made before anything stands still.
     private let transaction: String?
@@ -50,6 +51,7 @@ final class QEMUCut: PreparedCut {
         }
         path = guest.path
         machine = guest.machine
+        process = guest.process
         description = guest.description.text
         self.method = method
         self.workspace = workspace
@@ -120,6 +122,9 @@ final class QEMUCut: PreparedCut {
         try monitor.forgetEvents()
         var steps = CutSteps()
         do throws(HypervisorError) {
+            if method == .background { try monitor.beginImage(of: process) }
+            try throwIfGivenUp()
+            steps = CutSteps()
             try monitor.execute(Self.stop)
             steps.mark(\.stop)
             try throwIfGivenUp()
@@ -142,10 +147,13 @@ final class QEMUCut: PreparedCut {
             }
             try throwIfGivenUp()
             steps.mark(\.frozen)
-            try monitor.execute(ImageDescriptor.migrate)
             switch method {
-            case .background: try awaitRunning(monitor)
+            case .background:
+                guard let stream else { throw .failed("The cut of \(name) has ended.") }
+                try monitor.writeImage(into: stream)
+                try awaitRunning(monitor)
             case .paused:
+                try monitor.execute(ImageDescriptor.migrate)
                 stream?.fullSpeed()
                 try awaitImage(monitor)
                 try monitor.execute(#"{"execute":"cont"}"#)

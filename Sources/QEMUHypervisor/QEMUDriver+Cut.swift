@@ -35,6 +35,8 @@ extension QEMUDriver {
                     into: remote, memoryNeedsPause: guest.description.memoryNeedsPause)
                 return (method, transaction)
             }
+            if method == .background { try stream.block() }
+            await DiskFlush.flush(journal.overlays.map(\.original))
             stream.start(header: [], into: sink)
             let cut = QEMUCut(
                 of: guest, method: method, workspace: workspace, journal: journal, transaction: transaction,

@@ -42,6 +42,49 @@ import Testing
         await stream.idle()
     }
 
+    @Test func nothingIsTakenFromTheWriterUntilItIsLetThrough() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        let sink = CollectingSink()
+        try stream.block()
+        stream.start(header: [9], into: sink)
+        #expect(stream.isBlocked)
+        #expect(send(remote, [1], 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) == -1)
+        let bytes = pattern(1 << 20)
+        let feeding = Task { await feed(bytes, into: remote) }
+        #expect(stream.isBlocked)
+        stream.unblock()
+        stream.fullSpeed()
+        #expect(try await stream.bytesAtEnd() == UInt64(bytes.count))
+        #expect(await feeding.value == bytes.count)
+        #expect(sink.collected == [9] + bytes)
+        #expect(!stream.isBlocked)
+    }
+
+    /// Whoever has read from it, as the keeper does for an agent that is gone, has let the writer go on.
+    @Test func aBlockedStreamThatSomebodyReadIsSeen() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        defer { close(remote) }
+        try stream.block()
+        let other = try stream.anotherEnd()
+        defer { close(other) }
+        var octet: UInt8 = 0
+        #expect(read(other, &octet, 1) == 1)
+        #expect(!stream.isBlocked)
+    }
+
+    @Test func aBlockedImageThatIsGivenUpLetsTheWriterGo() async throws {
+        let (stream, remote) = try ImageStream.pair()
+        let sink = CollectingSink()
+        try stream.block()
+        stream.start(header: [], into: sink)
+        let feeding = Task { await feed(pattern(2 << 20), into: remote) }
+        stream.cancel()
+        #expect(await feeding.value == 2 << 20)
+        await stream.idle()
+        #expect(sink.collected.isEmpty)
+        #expect(!stream.isComplete)
+    }
+
     @Test func anEndBeforeAnyByteIsAnEmptyImage() async throws {
         let (stream, remote) = try ImageStream.pair()
         stream.start(header: [7], into: CollectingSink())

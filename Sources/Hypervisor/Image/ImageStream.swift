@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Glibc
 import NIOConcurrencyHelpers
@@ -14,6 +15,9 @@ package final class ImageStream: Sendable {
         /// QEMU's end, kept until full speed so that its buffer can be made larger then.
         var remote: Int32?
         var cancelled = false
+        /// Octets in the socket that are not of the image, and whether they still lie there.
+        var filling = 0
+        var blocked = false
         var waiters: [CheckedContinuation<Result<UInt64, HypervisorError>, Never>] = []
         /// Whether the thread that writes into the sink is there.
         var moving = false
@@ -21,6 +25,7 @@ package final class ImageStream: Sendable {
     }
 
     private let descriptor: Int32
+    private let unblocked = DispatchSemaphore(value: 0)
     private let state = NIOLockedValueBox(State())
 
     /// A connected pair: this end, and the one for QEMU, which the caller closes once it has been handed over.
@@ -82,6 +87,59 @@ package final class ImageStream: Sendable {
         Glibc.close(remote)
     }
 
+    // MARK: Blocking
+
+    /// Fills the socket, so that QEMU, told to write the image, prepares it and then stands still before its first
+    /// octet: before it stops the guest. Must come before `start`.
+    package func block() throws(HypervisorError) {
+        guard let remote = state.withLockedValue(\.remote) else { return }
+        var filling = 0
+        while true {
+            // One octet at a time: the kernel counts what a piece costs it, and takes none more once that is enough.
+            let count = send(remote, [0], 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            if count == 1 {
+                filling += 1
+            } else if errno == EAGAIN {
+                break
+            } else if errno != EINTR {
+                throw .failed("Could not fill the image's socket: \(String(cString: strerror(errno))).")
+            }
+        }
+        state.withLockedValue { state in
+            state.filling = filling
+            state.blocked = true
+        }
+    }
+
+    /// Whether nothing of the image has come through yet.
+    package var isBlocked: Bool {
+        var waiting: Int32 = 0
+        let filling = state.withLockedValue { $0.blocked ? $0.filling : nil }
+        return ioctl(descriptor, UInt(FIONREAD), &waiting) == 0 && filling == Int(waiting)
+    }
+
+    /// Lets the image through.
+    package func unblock() {
+        let wasBlocked = state.withLockedValue { state in
+            defer { state.blocked = false }
+            return state.blocked
+        }
+        if wasBlocked { unblocked.signal() }
+    }
+
+    /// Takes out what `block` has put in. False at the end of the stream.
+    private func dropFilling(into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+        let (filling, blocked) = state.withLockedValue { ($0.filling, $0.blocked) }
+        if blocked { unblocked.wait() }
+        var left = filling
+        while left > 0 {
+            let count = read(descriptor, buffer.baseAddress, left)
+            if count == 0 || count < 0 && errno != EINTR { return false }
+            left -= max(0, count)
+        }
+        return true
+    }
+
     /// A second descriptor of this end, for whoever must read when this process cannot.
     package func anotherEnd() throws(HypervisorError) -> Int32 {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
@@ -127,6 +185,10 @@ package final class ImageStream: Sendable {
         Self.setNiceness(Niceness.walk)
         do {
             try header.withUnsafeBytes { try sink.write($0) }
+            guard dropFilling(into: buffer) else {
+                end(.failed("the image's socket was closed before QEMU wrote into it"))
+                return
+            }
             while true {
                 let walking = walking
                 if walked && !walking { Self.setNiceness(Niceness.fullSpeed) }
@@ -192,6 +254,7 @@ package final class ImageStream: Sendable {
         state.withLockedValue { $0.cancelled = true }
         end(.failed("the image was given up"))
         fullSpeed()
+        unblock()
     }
 
     /// Ends reading. Only once QEMU does not write any more: see `discard`.

@@ -46,6 +46,26 @@ extension Monitor where Self: ~Copyable {
         return .background
     }
 
+    /// Has QEMU prepare the image of a running guest while it runs: it looks at each page of the memory once, which takes
+    /// longer than all that follows. It goes on, and stops the guest, when `stream` is unblocked.
+    package func beginImage(of process: GuestProcess?) throws(HypervisorError) {
+        guard let process else {
+            try execute(ImageDescriptor.migrate)
+            return
+        }
+        try process.awaitQuiet(
+            after: { () throws(HypervisorError) in try execute(ImageDescriptor.migrate) }, atMost: 2_000_000_000)
+    }
+
+    /// Has QEMU write the image that was begun, now that the guest stands still and its disks are diverted.
+    package func writeImage(into stream: ImageStream) throws(HypervisorError) {
+        // Otherwise the memory may be of an earlier instant than the disks.
+        guard stream.isBlocked else {
+            throw .failed("The image of \(machineName) was begun before its disks were diverted.")
+        }
+        stream.unblock()
+    }
+
     /// Takes back what a preparation has set.
     package func forgetImage(bandwidth: UInt64?) {
         _ = try? execute(MonitorCommand.text("closefd", ["fdname": ImageDescriptor.name]))

@@ -2,19 +2,19 @@ import Foundation
 import Glibc
 
 /// The process of one QEMU, told from later ones of the same number by its start.
-struct GuestProcess: Hashable, Sendable {
-    let pid: Int32
+package struct GuestProcess: Hashable, Sendable {
+    package let pid: Int32
     private let startTime: UInt64
 
     /// Nil when there is no such process.
-    init?(pid: Int32) {
+    package init?(pid: Int32) {
         guard let startTime = Self.startTime(of: pid) else { return nil }
         self.pid = pid
         self.startTime = startTime
     }
 
     /// The process with this UUID on its command line; for monitors whose socket was made by another.
-    static func find(uuid: String) -> GuestProcess? {
+    package static func find(uuid: String) -> GuestProcess? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         for name in names {
             guard let pid = Int32(name), let process = GuestProcess(pid: pid), process.isQEMU else { continue }
@@ -29,26 +29,26 @@ struct GuestProcess: Hashable, Sendable {
     }
 
     /// The command line; empty once the process has ended.
-    var arguments: [String] {
+    package var arguments: [String] {
         guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return [] }
         var words = data.split(separator: 0, omittingEmptySubsequences: false)
         if words.last?.isEmpty == true { words.removeLast() }
         return words.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    var isQEMU: Bool {
+    package var isQEMU: Bool {
         let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")
         return program?.split(separator: "/").last?.hasPrefix("qemu-") ?? false
     }
 
-    var isRunning: Bool { Self.startTime(of: pid) == startTime }
+    package var isRunning: Bool { Self.startTime(of: pid) == startTime }
 
-    var workingFolder: String {
+    package var workingFolder: String {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) ?? "/"
     }
 
     /// Names of the taps that it has open, by the number of the descriptor.
-    var taps: [Int32: String] {
+    package var taps: [Int32: String] {
         let folder = "/proc/\(pid)/fdinfo"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.reduce(into: [:]) { taps, name in
@@ -62,7 +62,7 @@ struct GuestProcess: Hashable, Sendable {
     }
 
     /// Ends it at once, and waits until it is gone; false if it is still there after some seconds.
-    func end() -> Bool {
+    package func end() -> Bool {
         guard isRunning else { return true }
         kill(pid, SIGKILL)
         for _ in 0..<2_000 {
