@@ -64,7 +64,7 @@ final class QEMUCut: PreparedCut {
     private var uuid: String { machine.uuid }
     var monitor: MonitorSocket? { state.withLockedValue(\.monitor) }
     /// Nil once the cut has come to its end.
-    private var stream: ImageStream? { state.withLockedValue(\.stream) }
+    var stream: ImageStream? { state.withLockedValue(\.stream) }
     private var logger: Logger { driver.logger }
 
     var frozenDisks: [FrozenDisk] { state.withLockedValue(\.frozenDisks) }

@@ -12,8 +12,9 @@ package protocol DriverFixture: Sendable {
     /// A driver as an agent that was started anew has it: it shares nothing with any other.
     func anotherDriver() -> any HypervisorDriver
 
-    /// Ends what the kernel would end if the agent of that driver were killed, such as its sockets.
-    func bury(_ driver: any HypervisorDriver) async
+    /// Ends what the kernel would end if the agent of that driver were killed in that cut, such as its sockets. What
+    /// outlives an agent goes on: the keeper of the image throws the rest of it away.
+    func bury(_ driver: any HypervisorDriver, in cut: any PreparedCut) async
 
     /// A driver of a hypervisor that is not there.
     func absentDriver() -> (any HypervisorDriver)?
@@ -61,7 +62,7 @@ package protocol DriverFixture: Sendable {
 }
 
 extension DriverFixture {
-    package func bury(_ driver: any HypervisorDriver) async {}
+    package func bury(_ driver: any HypervisorDriver, in cut: any PreparedCut) async {}
 
     package func absentDriver() -> (any HypervisorDriver)? { nil }
 

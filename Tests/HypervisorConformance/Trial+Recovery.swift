@@ -36,7 +36,7 @@ extension Trial {
             _ = try await cut.perform {}
             try await fixture.killGuest()
         }
-        await fixture.bury(lost)
+        await fixture.bury(lost, in: cut)
     }
 
     func recovers(_ moment: Moment) async throws {

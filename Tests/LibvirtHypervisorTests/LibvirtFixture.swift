@@ -45,6 +45,8 @@ struct LibvirtFixture: DriverFixture {
 
     func anotherDriver() -> any HypervisorDriver { Self.driver(lab.desktops[0].libvirt) }
 
+    func bury(_ driver: any HypervisorDriver, in cut: any PreparedCut) async { (cut as? LibvirtCut)?.stream.cancel() }
+
     func absentDriver() -> (any HypervisorDriver)? {
         Self.driver("qemu+unix:///system?socket=/nonexistent/libvirt-sock")
     }

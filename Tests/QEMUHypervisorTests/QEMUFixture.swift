@@ -44,7 +44,10 @@ struct QEMUFixture: DriverFixture {
 
     func anotherDriver() -> any HypervisorDriver { Self.driver(lab) }
 
-    func bury(_ driver: any HypervisorDriver) async { (driver as? QEMUDriver)?.cutOff() }
+    func bury(_ driver: any HypervisorDriver, in cut: any PreparedCut) async {
+        (cut as? QEMUCut)?.stream?.cancel()
+        (driver as? QEMUDriver)?.cutOff()
+    }
 
     func startGuest() async throws {
         let now = try? await driver.machine(uuid)
