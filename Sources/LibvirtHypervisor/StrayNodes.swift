@@ -1,0 +1,53 @@
+import FoundationEssentials
+import Hypervisor
+
+/// Block nodes of an overlay that a libvirtd has made in QEMU and that its successor knows nothing of, since it was killed
+/// in between: their names would be given once more at the next cut, and QEMU refuses that.
+enum StrayNodes {
+    private struct Answer: Decodable {
+        struct Node: Decodable {
+            var name: String?
+            var file: String?
+
+            enum CodingKeys: String, CodingKey {
+                case name = "node-name"
+                case file
+            }
+        }
+        var `return`: [Node]
+    }
+
+    private struct Deletion: Encodable {
+        struct Arguments: Encodable {
+            var name: String
+
+            enum CodingKeys: String, CodingKey { case name = "node-name" }
+        }
+        var execute = "blockdev-del"
+        var arguments: Arguments
+    }
+
+    /// Names of the nodes that stand on the file at `path`, by the answer to `query-named-block-nodes`.
+    static func names(on path: String, in answer: String) -> [String] {
+        let nodes = (try? JSONDecoder().decode(Answer.self, from: Data(answer.utf8)))?.return ?? []
+        // A format's own file may be told as the options that it was opened with.
+        return nodes.filter { $0.file?.contains(path) ?? false }.compactMap(\.name)
+    }
+
+    /// Removes what nothing uses. What is in use QEMU keeps.
+    static func remove(
+        of overlays: [CutJournal.Overlay], on domain: borrowing LibvirtDomain
+    ) throws(HypervisorError) {
+        let query = #"{"execute":"query-named-block-nodes","arguments":{"flat":true}}"#
+        for overlay in overlays {
+            // A format holds its file: once it is gone, the file's node can go too.
+            for _ in 0..<2 {
+                for name in names(on: overlay.overlay, in: try domain.monitor(query)) {
+                    let deletion = Deletion(arguments: .init(name: name))
+                    guard let text = try? JSONEncoder().encode(deletion) else { continue }
+                    _ = try? domain.monitor(String(decoding: text, as: UTF8.self))
+                }
+            }
+        }
+    }
+}
