@@ -34,7 +34,8 @@ enum StrayNodes {
         return nodes.filter { $0.file?.contains(path) ?? false }.compactMap(\.name)
     }
 
-    /// Removes what nothing uses. What is in use QEMU keeps.
+    /// Removes what nothing uses. What is in use QEMU keeps, and then the overlay must not go: a libvirtd that was killed a
+    /// moment later has diverted the disk and not noted it, and the guest writes there.
     static func remove(
         of overlays: [CutJournal.Overlay], on domain: borrowing LibvirtDomain
     ) throws(HypervisorError) {
@@ -47,6 +48,11 @@ enum StrayNodes {
                     guard let text = try? JSONEncoder().encode(deletion) else { continue }
                     _ = try? domain.monitor(String(decoding: text, as: UTF8.self))
                 }
+            }
+            guard names(on: overlay.overlay, in: try domain.monitor(query)).isEmpty else {
+                throw .failed(
+                    "\(domain.name) writes into \(overlay.overlay), which libvirt knows nothing of. Do not remove the file "
+                        + "or end the VM: its disk \(overlay.target) would lose what was written since the cut.")
             }
         }
     }
