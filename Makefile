@@ -11,8 +11,9 @@ SWIFT ?= swift
 ROUNDS ?= 3
 DESKTOPS ?= 3
 VMS ?= 4
-# What runs the guests of the laboratory: qemu, libvirt, virtualbox (by its stand-in) or mixed.
-HYPERVISOR ?= libvirt
+# What runs the guests of the laboratory: qemu, libvirt, virtualbox (by its stand-in) or mixed. Unset: QEMU alone, and in
+# the tests what each suite is about.
+HYPERVISOR ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests and laboratory need root: network namespaces, packet queues, libvirtd.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -52,7 +53,7 @@ test: setup
 
 integration: setup
 	$(SWIFT) build --build-tests
-	ROUNDS=$(ROUNDS) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
+	ROUNDS=$(ROUNDS) HYPERVISOR=$(HYPERVISOR) $(ROOT) $(SWIFT) test --skip-build --no-parallel --filter IntegrationTests
 
 check: check-protos
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format \
@@ -71,16 +72,16 @@ check-protos:
 	Sources/WireProtocol/generate.sh --check
 
 demo: build
-	$(LAB) demo --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
+	$(LAB) demo $(addprefix --hypervisor ,$(HYPERVISOR)) --desktops $(DESKTOPS) --vms $(VMS) --report .build/demo/report.json
 
 lab-up: build
-	$(LAB) up --hypervisor $(HYPERVISOR) --desktops $(DESKTOPS) --vms $(VMS)
+	$(LAB) up $(addprefix --hypervisor ,$(HYPERVISOR)) --desktops $(DESKTOPS) --vms $(VMS)
 
 lab-down:
 	$(LAB) down
 
 bench: build
-	$(LAB) bench --hypervisor $(HYPERVISOR) --report .build/bench/pause.json
+	$(LAB) bench $(addprefix --hypervisor ,$(HYPERVISOR)) --report .build/bench/pause.json
 
 # What one member whose cut comes late costs the others, in either mode.
 straggler: build
@@ -91,7 +92,7 @@ THIRD ?=
 
 # Every fault at every phase of a snapshot and of a restore, on real guests.
 faults: build
-	$(LAB) faults $(if $(THIRD),--third $(THIRD)) --report .build/faults/report.json
+	$(LAB) faults --hypervisor $(or $(HYPERVISOR),libvirt) $(if $(THIRD),--third $(THIRD)) --report .build/faults/report.json
 
 clean:
 	-[ -x $(PRODUCTS)/holdfast-lab ] && $(LAB) down

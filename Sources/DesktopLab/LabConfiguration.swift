@@ -42,7 +42,7 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
         directory: String = LabConfiguration.defaultDirectory, rate: Int = 131_072, mixesFamilies: Bool = true,
         guestOptions: [String] = [], startsProducts: Bool = true, executables: String? = nil,
         rooms: LabRooms? = nil, holdBudget: Int? = nil, queueLength: Int? = nil, clockLibrary: String? = nil,
-        hypervisor: LabHypervisor = .libvirt, nics: Int = 1, disks: Int = 1
+        hypervisor: LabHypervisor = .qemu, nics: Int = 1, disks: Int = 1
     ) {
         self.desktops = desktops
         self.machines = machines
@@ -67,9 +67,6 @@ package struct LabConfiguration: Hashable, Sendable, Codable {
         guard (0...100).contains(machines) else { throw .badConfiguration("a lab has at most 100 machines") }
         guard (1...8).contains(nics), (1...8).contains(disks) else {
             throw .badConfiguration("a machine has 1 to 8 NICs and 1 to 8 disks")
-        }
-        guard hypervisor == .mixed || LabHypervisor.kinds.contains(hypervisor) else {
-            throw .badConfiguration("a lab cannot run its machines under \(hypervisor.rawValue) yet")
         }
         guard memory >= 64 else { throw .badConfiguration("a machine needs 64 MiB of memory or more") }
         guard rate >= 1024 else { throw .badConfiguration("the rate must be at least 1024 bytes a second") }

@@ -53,6 +53,7 @@ struct DiskMerge {
         // Not by the state: a VM that sleeps or has crashed may still have its process, which holds the files.
         guard try domain.isActive() else { return diverted }
         for overlay in diverted { try commit(overlay, on: domain) }
+        try StrayNodes.remove(of: journal.overlays, on: domain)
         return []
     }
 

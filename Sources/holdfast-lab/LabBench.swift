@@ -11,7 +11,7 @@ struct LabBench: AsyncParsableCommand {
     var rounds = 10
 
     @Option(help: "Memory of the small and of the large guests, in MiB.")
-    var memory = [128, 512]
+    var memory = [128, 1024]
 
     @Option(help: "Where to write the report.")
     var report = ".build/bench/pause.json"

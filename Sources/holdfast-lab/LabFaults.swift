@@ -37,13 +37,14 @@ struct LabFaults: AsyncParsableCommand {
         let say: @Sendable (String) -> Void = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
         var cases = third.map { FaultCase.third($0) } ?? FaultCase.all
         if !only.isEmpty { cases = cases.filter { subject in only.contains { subject.matches($0) } } }
-        // There is no libvirtd to be killed.
-        if guests.hypervisor == .qemu { cases = cases.filter { $0.fault != .libvirtdKilled } }
+        // Elsewhere there is no libvirtd to be killed.
+        if !guests.hypervisor.uses(.libvirt) { cases = cases.filter { $0.fault != .libvirtdKilled } }
         let chosen = cases
         let file = URL(filePath: report)
         let campaign = FaultCampaign(
             configuration: guests.apply(
-                to: FaultCampaign.configuration(directory: directory, executables: executables)),
+                to: FaultCampaign.configuration(
+                    directory: directory, executables: executables, hypervisor: guests.hypervisor)),
             evidence: file.deletingLastPathComponent().appending(path: "logs").path, say: say)
         let results = try await untilInterrupted { try await campaign.run(chosen) }
         let outcome = FaultReport(third: third, results: results)

@@ -4,7 +4,7 @@ import DesktopLab
 /// What the machines of a lab are like.
 struct LabGuestOptions: ParsableArguments {
     @Option(help: "What runs the machines: qemu, libvirt, virtualbox or mixed, each by another in turn.")
-    var hypervisor = LabHypervisor.libvirt
+    var hypervisor = LabHypervisor.qemu
 
     @Option(help: "NICs of each machine.")
     var nics = 1

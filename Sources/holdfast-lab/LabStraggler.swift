@@ -25,18 +25,12 @@ struct LabStraggler: AsyncParsableCommand {
     @Option(name: .customLong("dir"), help: "Folder of the lab, which exists only while the benchmark runs.")
     var directory = "/var/lib/holdfast-straggler"
 
-    @OptionGroup var guests: LabGuestOptions
-
-    func validate() throws {
-        // It is the daemon of the straggler that is stopped for a while.
-        guard guests.hypervisor == .libvirt else { throw ValidationError("a straggler needs --hypervisor libvirt") }
-    }
-
     func run() async throws {
         let say: @Sendable (String) -> Void = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
         try await Lab.down(directory)
-        let configuration = guests.apply(
-            to: LabConfiguration(desktops: vms, machines: vms, directory: directory, executables: executables))
+        // It is the daemon of the straggler that is stopped for a while.
+        let configuration = LabConfiguration(
+            desktops: vms, machines: vms, directory: directory, executables: executables, hypervisor: .libvirt)
         let (rounds, delay) = (rounds, Duration.milliseconds(delay))
         let results = try await withLab(configuration, say: say) { lab in
             try await StragglerBenchmark(lab: lab, delay: delay, say: say).run(rounds: rounds)

@@ -2,8 +2,10 @@ import DesktopLab
 import Foundation
 import Testing
 
-/// Real guests, real libvirtd, real packets: the product as a user has it.
-@Suite("A cluster of real guests", .serialized, .enabled(if: isRoot), .lab(directory: "/var/lib/holdfast-it"))
+/// Real guests, real hypervisors (but VirtualBox, which is a stand-in), real packets: the product as a user has it.
+@Suite(
+    "A cluster of real guests", .serialized, .enabled(if: isRoot),
+    .lab(directory: "/var/lib/holdfast-it", hypervisor: .mixed))
 struct ClusterSnapshotTests {
     @Test("Every round of snapshot, kill and restore under load is sealed and whole", arguments: ["hold", "colour"])
     func rounds(mode: String) async throws {

@@ -7,7 +7,9 @@ import Testing
 @Suite(
     "A desktop that is looked at by its own agent's program", .serialized, .enabled(if: isRoot),
     .lab(
-        LabConfiguration(desktops: 1, machines: 0, directory: "/var/lib/holdfast-it-alone", startsProducts: false)))
+        LabConfiguration(
+            desktops: 1, machines: 0, directory: "/var/lib/holdfast-it-alone", startsProducts: false,
+            hypervisor: .libvirt)))
 struct DoctorAloneTests {
     private let lab: Lab
     private let folder: String

@@ -5,7 +5,7 @@ import Testing
 /// `holdfast doctor` as a user has it: through the manager, on real desktops with real guests, with real markers.
 @Suite(
     "A cluster that is looked at", .serialized, .enabled(if: isRoot), .timeLimit(.minutes(20)),
-    .lab(FaultCampaign.configuration(directory: "/var/lib/holdfast-it-doctor")))
+    .lab(FaultCampaign.configuration(directory: "/var/lib/holdfast-it-doctor", hypervisor: .libvirt)))
 struct DoctorClusterTests {
     let exercise: ClusterExercise
     var lab: Lab { exercise.lab }

@@ -17,7 +17,7 @@ struct FaultTests {
         let third = Self.third
         print("faults: third \(third) of 0, 1, 2; again with THIRD=\(third)")
         let campaign = FaultCampaign(
-            configuration: FaultCampaign.configuration(directory: "/var/lib/holdfast-it-fault"),
+            configuration: FaultCampaign.configuration(directory: "/var/lib/holdfast-it-fault", hypervisor: .libvirt),
             evidence: ".build/faults/logs"
         ) { print("faults: \($0)") }
         let report = FaultReport(third: third, results: try await campaign.run(FaultCase.third(third)))

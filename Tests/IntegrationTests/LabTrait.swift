@@ -36,19 +36,21 @@ extension SuiteTrait where Self == LabTrait {
     static func lab(_ configuration: LabConfiguration) -> LabTrait { LabTrait(configuration: configuration) }
 
     /// - Parameter directory: of the lab; suites must not share one.
-    static func lab(desktops: Int = 3, machines: Int = 4, directory: String) -> LabTrait {
+    /// - Parameter hypervisor: unless `make integration HYPERVISOR=...` says otherwise.
+    static func lab(
+        desktops: Int = 3, machines: Int = 4, directory: String, hypervisor: LabHypervisor
+    ) -> LabTrait {
         LabTrait(
             configuration: LabConfiguration(
-                desktops: desktops, machines: machines, directory: directory, hypervisor: hypervisor))
+                desktops: desktops, machines: machines, directory: directory, hypervisor: chosen ?? hypervisor))
     }
 }
 
 /// Namespaces, packet queues, taps and libvirtd need root.
 let isRoot = getuid() == 0
 
-/// What runs the guests, as in `make integration HYPERVISOR=qemu`.
-let hypervisor =
-    ProcessInfo.processInfo.environment["HYPERVISOR"].flatMap(LabHypervisor.init(rawValue:)) ?? .libvirt
+/// What runs the guests, as in `make integration HYPERVISOR=qemu`; nil: each suite's own choice.
+let chosen = ProcessInfo.processInfo.environment["HYPERVISOR"].flatMap(LabHypervisor.init(rawValue:))
 
 /// How often the rounds go, as in `make integration ROUNDS=20`.
 let roundCount = ProcessInfo.processInfo.environment["ROUNDS"].flatMap { Int($0) } ?? 2

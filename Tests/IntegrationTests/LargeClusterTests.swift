@@ -8,7 +8,7 @@ import Testing
     .lab(
         LabConfiguration(
             desktops: 4, machines: 8, memory: 96, directory: "/var/lib/holdfast-it-large", rate: 16_384,
-            guestOptions: ["hf.ping=50", "hf.disk=500"], holdBudget: 10_000, hypervisor: hypervisor, nics: 2,
+            guestOptions: ["hf.ping=50", "hf.disk=500"], holdBudget: 10_000, hypervisor: chosen ?? .qemu, nics: 2,
             disks: 2)))
 struct LargeClusterTests {
     @Test("It is snapshotted, killed and restored whole")

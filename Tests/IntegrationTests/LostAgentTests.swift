@@ -2,7 +2,9 @@ import DesktopLab
 import Foundation
 import Testing
 
-@Suite("An agent is lost", .serialized, .enabled(if: isRoot), .lab(directory: "/var/lib/holdfast-it-killed"))
+@Suite(
+    "An agent is lost", .serialized, .enabled(if: isRoot),
+    .lab(directory: "/var/lib/holdfast-it-killed", hypervisor: .libvirt))
 struct LostAgentTests {
     /// Images that are being written in the repository's staging folder, by member.
     private func growingImages(_ lab: Lab) -> Set<String> {

@@ -16,7 +16,8 @@ struct LabScope: SuiteTrait, TestScoping {
         let lab = try await Lab.up(
             LabConfiguration(
                 desktops: 1, machines: 1, directory: "/tmp/hf-virt-\(UUID().uuidString.prefix(8))",
-                guestOptions: ["hf.report=50", "hf.disk=20"], startsProducts: false, rooms: LabRooms()))
+                guestOptions: ["hf.report=50", "hf.disk=20"], startsProducts: false, rooms: LabRooms(),
+                hypervisor: .libvirt))
         let result: Result<Void, any Error>
         do {
             result = .success(try await Self.$lab.withValue(lab) { try await function() })

@@ -235,6 +235,31 @@ import Testing
         try await allIsAsBefore()
     }
 
+    /// As a libvirtd leaves it that is killed while it diverts the disks.
+    @Test func aBlockNodeOfAnOverlayThatNobodyKnowsGoesWithIt() async throws {
+        let cut = try await prepare()
+        _ = try await cut.perform {}
+        let overlay = try #require(
+            FileManager.default.contentsOfDirectory(atPath: workspace).first { $0.hasSuffix(".qcow2") })
+        let stray = """
+            {"execute":"blockdev-add","arguments":{"driver":"file","node-name":"libvirt-77-storage",\
+            "read-only":true,"locking":"off","filename":"\(workspace)/\(overlay)"}}
+            """
+        let nodes = #"{"execute":"query-named-block-nodes","arguments":{"flat":true}}"#
+        for command in [stray, nodes] {
+            let said = try await lab.virsh(["qemu-monitor-command", machine.name, command], desktop: 1)
+            #expect(said.succeeded, "\(said.standardError)")
+            if command == nodes { #expect(said.standardOutput.contains("libvirt-77-storage")) }
+        }
+        try await cut.imageComplete()
+        await cut.finish()
+        await cut.settled()
+        let left = try await lab.virsh(["qemu-monitor-command", machine.name, nodes], desktop: 1)
+        #expect(!left.standardOutput.contains("libvirt-77-storage"))
+        #expect(!left.standardOutput.contains(overlay))
+        try await allIsAsBefore()
+    }
+
     // MARK: Firmware and network cards
 
     /// A guest with UEFI, its variables and two network cards.

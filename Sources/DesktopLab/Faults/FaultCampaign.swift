@@ -16,12 +16,14 @@ package struct FaultCampaign: Sendable {
 
     /// Two desktops with three small guests; short queues and small file systems, which can overflow, and a long hold
     /// budget, so that a busy machine alone breaks no epoch.
-    package static func configuration(directory: String, executables: String? = nil) -> LabConfiguration {
+    package static func configuration(
+        directory: String, executables: String? = nil, hypervisor: LabHypervisor
+    ) -> LabConfiguration {
         let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map { "/usr/lib/\($0)/faketime/libfaketimeMT.so.1" }
         return LabConfiguration(
             desktops: 2, machines: 3, memory: 96, directory: directory, executables: executables, rooms: LabRooms(),
             holdBudget: 2_000, queueLength: 1_024,
-            clockLibrary: libraries.first { FileManager.default.fileExists(atPath: $0) })
+            clockLibrary: libraries.first { FileManager.default.fileExists(atPath: $0) }, hypervisor: hypervisor)
     }
 
     /// When the task is cancelled, what has been done by then.

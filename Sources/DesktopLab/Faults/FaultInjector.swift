@@ -122,8 +122,16 @@ struct FaultInjector: Sendable {
     private func remove() async throws {
         await supervisor.switchOff(Self.desktop)
         try await lab.setLink(ofDesktop: Self.desktop, up: false)
-        let pids = try await Command.require(["ip", "netns", "pids", lab.topology.namespace(ofDesktop: Self.desktop)])
-        for pid in pids.split(separator: "\n").compactMap({ Int32($0) }) { kill(pid, SIGKILL) }
+        // What has begun a child in the meantime is dead by the second look, the child by the third.
+        while true {
+            let listed = try await Command.require([
+                "ip", "netns", "pids", lab.topology.namespace(ofDesktop: Self.desktop),
+            ])
+            let pids = listed.split(separator: "\n").compactMap { Int32($0) }
+            if pids.isEmpty { return }
+            for pid in pids { kill(pid, SIGKILL) }
+            try await Task.sleep(for: .milliseconds(2))
+        }
     }
 
     private func room(_ job: FaultCase.Job) throws -> SmallRoom {

@@ -7,7 +7,7 @@ package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
     /// Each machine by another, in turn.
     case mixed
 
-    /// What a lab can run; the kinds of a mixed one, in their order.
+    /// Those of a mixed lab, in their order.
     static let kinds: [LabHypervisor] = [.qemu, .libvirt, .virtualbox]
 
     func kind(ofMachine machine: Int) -> LabHypervisor {
@@ -19,5 +19,5 @@ package enum LabHypervisor: String, Sendable, Codable, Hashable, CaseIterable {
     var holdBudget: Int? { uses(.virtualbox) ? 20_000 : nil }
 
     /// Whether any machine is run by that kind.
-    func uses(_ kind: LabHypervisor) -> Bool { self == kind || self == .mixed && Self.kinds.contains(kind) }
+    package func uses(_ kind: LabHypervisor) -> Bool { self == kind || self == .mixed && Self.kinds.contains(kind) }
 }
