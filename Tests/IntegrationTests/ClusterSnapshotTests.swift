@@ -37,8 +37,9 @@ struct ClusterSnapshotTests {
         let exercise = try CurrentLab.required()
         let snapshot = try await exercise.snapshot()
         let uncoordinated = try await UncoordinatedSnapshot.take(of: exercise.lab, interval: .milliseconds(500))
+        // The guests stand on its files until they are restored once more.
+        defer { uncoordinated.remove() }
         let judgement = try await uncoordinated.killAndRestore()
-        uncoordinated.remove()
         #expect(judgement.survived < judgement.total)
         // The cluster is of use again for whoever comes next, from a snapshot that was taken by the protocol.
         let restored = try await exercise.killAndRestore(snapshot.id)
