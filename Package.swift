@@ -81,7 +81,7 @@ let package = Package(
             dependencies: ["Hypervisor", "MarkupTree", "CLibvirt", locks, logging, subprocess],
             swiftSettings: strict),
         .target(
-            name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging], swiftSettings: strict),
+            name: "QEMUHypervisor", dependencies: ["Hypervisor", locks, logging, subprocess], swiftSettings: strict),
         .target(
             name: "VirtualBoxHypervisor", dependencies: ["Hypervisor", "MarkupTree", locks, logging, subprocess],
             exclude: ["VirtualBox.md"], swiftSettings: strict),

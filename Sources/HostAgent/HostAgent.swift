@@ -50,16 +50,9 @@ package actor HostAgent: Service {
     }
 
     private func hello() async -> AgentHello {
-        var offers: [String: String] = [:]
-        let machines = (try? await services.hypervisor.machines()) ?? []
-        // Lists: a desktop may have several hypervisors.
-        for key in ["arch", "hypervisor", "version"] where !machines.isEmpty {
-            offers[key] = Set(machines.compactMap { $0.requirements[key] }).sorted().joined(separator: ",")
-        }
-        let names = (services.hypervisor as? DesktopHypervisors)?.names ?? [services.hypervisor.name]
-        offers["driver"] = names.joined(separator: ",")
-        return AgentHello(
-            host: services.host, version: Self.version, hypervisors: names, offers: offers)
+        AgentHello(
+            host: services.host, version: Self.version, hypervisors: services.hypervisor.parts.map(\.name),
+            offers: await services.hypervisor.offers())
     }
 
     // MARK: Session

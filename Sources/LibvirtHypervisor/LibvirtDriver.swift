@@ -37,6 +37,11 @@ package final class LibvirtDriver: HypervisorDriver {
         return "libvirt's driver for `\(scheme)` has no QEMU monitor"
     }
 
+    package func offers() async -> [String: String] {
+        let offers = try? await connection.run { handle throws(HypervisorError) in try HostOffers(handle).values }
+        return offers ?? [:]
+    }
+
     // MARK: What there is
 
     package func machines() async throws(HypervisorError) -> [VirtualMachine] {

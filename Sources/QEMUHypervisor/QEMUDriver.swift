@@ -41,6 +41,8 @@ package final class QEMUDriver: HypervisorDriver {
         DriverCapabilities(lacks: [.daemon: "there is no daemon: each QEMU answers for itself"])
     }
 
+    package func offers() async -> [String: String] { await EmulatorPrograms.offers() }
+
     // MARK: What there is
 
     package func machines() async throws(HypervisorError) -> [VirtualMachine] {

@@ -113,6 +113,11 @@ package final class VirtualBoxDriver: HypervisorDriver {
         return names[name.lowercased()] ?? name.lowercased()
     }
 
+    package func offers() async -> [String: String] {
+        guard let version = try? await productVersion() else { return [:] }
+        return ["hypervisor": "virtualbox", "version": version]
+    }
+
     private func productVersion() async throws(HypervisorError) -> String {
         if let version = version.withLockedValue({ $0 }) { return version }
         do throws(ManageFailure) {

@@ -45,6 +45,7 @@ struct Trial<Fixture: DriverFixture>: Sendable {
     func show(_ obligation: Obligation) async throws {
         switch obligation {
         case .listsItsMachines: try await listsItsMachines()
+        case .offersWhatItsMachinesNeed: try await offersWhatItsMachinesNeed()
         case .tellsUnknownMachines: try await tellsUnknownMachines()
         case .tellsAnAbsentHypervisor: try await tellsAnAbsentHypervisor()
         case .refusesWhatItCannotCut: try await refusesWhatItCannotCut()

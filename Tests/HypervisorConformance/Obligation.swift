@@ -6,6 +6,8 @@ package enum Obligation: String, CaseIterable, Sendable {
 
     /// The list has the VM, as it is when asked for alone.
     case listsItsMachines
+    /// What it offers fits the VMs that it has, and there is a version, also when none of them has a process.
+    case offersWhatItsMachinesNeed
     /// An unknown VM is called that, and to end it is no error.
     case tellsUnknownMachines
     /// A hypervisor that is out of reach is called unavailable.
@@ -107,7 +109,9 @@ package enum Obligation: String, CaseIterable, Sendable {
     /// What a driver and its fixture must have to show it.
     package var needs: [DriverCapability] {
         switch self {
-        case .listsItsMachines, .tellsUnknownMachines, .refusesWhatItCannotCut, .refusesAForeignDescription: []
+        case .listsItsMachines, .offersWhatItsMachinesNeed, .tellsUnknownMachines, .refusesWhatItCannotCut,
+            .refusesAForeignDescription:
+            []
         case .tellsAnAbsentHypervisor: [.daemon]
         case .repeatsAreHarmless, .offIsOff: [.definitions]
         case .imageWaitsForTheGates, .canBeAbandonedAfterTheCut, .runsAfterASinkThatFailsInTheMiddle,

@@ -20,6 +20,23 @@ extension Trial {
         try require(upper == machine, "a UUID in capital letters is another one")
     }
 
+    func offersWhatItsMachinesNeed() async throws {
+        func fits(_ machine: VirtualMachine, _ offers: [String: String]) throws {
+            try require(offers["hypervisor"] != nil && offers["version"] != nil, "it offers \(offers)")
+            for (key, needed) in machine.requirements {
+                guard let offer = offers[key] else { continue }
+                let choices = offer.split(separator: ",").map(String.init)
+                try require(choices.contains(needed), "\(key) \(needed) is not in what it offers: \(offer)")
+            }
+        }
+        try await fixture.startGuest()
+        let running = try await driver.machine(fixture.uuid)
+        try fits(running, await driver.offers())
+        guard driver.capabilities.lacks[.definitions] == nil else { return }
+        try await driver.destroy(fixture.uuid)
+        try fits(running, await driver.offers())
+    }
+
     func tellsUnknownMachines() async throws {
         func isUnknown(_ what: String, _ body: () async throws -> Void) async throws {
             let error = try await refusal("to \(what) an unknown VM", body)

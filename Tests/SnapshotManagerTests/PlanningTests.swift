@@ -141,7 +141,18 @@ import WireProtocol
         #expect(lacking(["machine": "pc-q35-7.2"], ["machine": "pc-q35-7.1, pc-q35-7.2"]) == [])
         #expect(lacking(["machine": "pc-q35-7.2"], ["machine": "pc-q35-7.20"]).count == 1)
         #expect(lacking(["arch": "x86_64", "cpu": "v3"], [:]) == [])
+        #expect(lacking(["version": "7.2.9"], ["version": ""]) == [])
         #expect(lacking(["arch": "x86_64", "cpu": "v3"], ["arch": "aarch64", "cpu": "v2"]).count == 2)
+    }
+
+    @Test func anotherDriversVersionDoesNotCount() {
+        let lacking = RestorePlacement.lacking
+        let offers = ["driver": "qemu,virtualbox", "qemu.version": "7.2.9", "virtualbox.version": "6.1.50"]
+        #expect(lacking(["driver": "qemu", "version": "7.2.9"], offers) == [])
+        #expect(
+            lacking(["driver": "virtualbox", "version": "7.0.2"], offers)
+                == ["it needs version 7.0.2, the host offers 6.1.50"])
+        #expect(lacking(["driver": "libvirt", "version": "7.0.2"], offers).count == 1, "the driver alone")
     }
 }
 

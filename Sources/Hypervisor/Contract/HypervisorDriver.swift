@@ -124,6 +124,11 @@ package protocol HypervisorDriver: Sendable {
     /// What it can do with the VMs of this host at all.
     var capabilities: DriverCapabilities { get }
 
+    /// What this host can run, by the keys of `VirtualMachine.requirements`, for whoever looks for a place for a VM. Several
+    /// values of a key are separated by commas. Of what is not stated `load` judges; while the hypervisor is out of reach
+    /// nothing is.
+    func offers() async -> [String: String]
+
     /// Every VM that this host's owner lets us see, running or not. A whole list or an error, never half a list; a VM that
     /// starts, stops or is removed meanwhile is in it or not.
     func machines() async throws(HypervisorError) -> [VirtualMachine]

@@ -137,18 +137,25 @@ package struct RestorePlacement: Sendable {
 
     /// What of `requirements` a host does not meet, one phrase each.
     ///
-    /// An offer is a list, separated by commas. It meets a requirement that is in it; an offered `version` meets those
-    /// that are not newer. A host need not state everything: of what it does not state its driver judges, before
-    /// anything is loaded.
+    /// An offer is a list, separated by commas, and of the member's driver if it is named so, as in `qemu.version`. It meets
+    /// a requirement that is in it; an offered `version` meets those that are not newer. A host need not state everything:
+    /// of what it does not state its driver judges, before anything is loaded.
     package static func lacking(_ requirements: [String: String], in offers: [String: String]) -> [String] {
-        requirements.sorted { $0.key < $1.key }.compactMap { key, value in
-            guard let offer = offers[key], !value.isEmpty else { return nil }
+        let driver = requirements["driver"] ?? ""
+        return requirements.sorted { $0.key < $1.key }.compactMap { key, value in
+            guard let offer = offers["\(driver).\(key)"] ?? offers[key], !offer.isEmpty, !value.isEmpty else {
+                return nil
+            }
             let choices = offer.split(separator: ",").map { $0.filter { $0 != " " } }
             if choices.contains(value) { return nil }
             if key == "version", choices.contains(where: { isNewerOrSame($0, than: value) }) { return nil }
-            return "it needs \(key) \(value), the host offers \(offer)"
+            let offered = choices.count > longestChoice ? "\(choices.count) others" : choices.joined(separator: ", ")
+            return "it needs \(key) \(value), the host offers \(offered)"
         }
     }
+
+    /// Of choices that are told one by one; machine types are many.
+    private static let longestChoice = 5
 
     private static func isNewerOrSame(_ offered: String, than required: String) -> Bool {
         func numbers(_ text: String) -> [Int] {
