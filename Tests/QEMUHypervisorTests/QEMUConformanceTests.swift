@@ -8,6 +8,19 @@ import Testing
     @Test(.timeLimit(.minutes(5)), arguments: Obligation.allCases) func meets(obligation: Obligation) async throws {
         try await Conformance().check(obligation, on: try QEMUFixture(try #require(QEMULab.lab)))
     }
+
+    /// Shared memory is saved while the guest stands still, and here nobody but the driver lets it run again.
+    @Test(
+        .timeLimit(.minutes(5)),
+        arguments: [
+            Obligation.standsStillWhileFrozen, .runsAfterTheCut, .cutsTwiceInARow, .runsAfterAFailureWhileFrozen,
+            .runsAfterASinkThatTakesNothing, .canBeAbandonedDuringTheCut, .loadedGoesOnFromTheCut,
+            .recoversAFrozenGuest,
+        ]) func meetsWithSharedMemory(obligation: Obligation) async throws
+    {
+        let fixture = try QEMUFixture(try #require(QEMULab.lab), sharesMemory: true)
+        try await Conformance().check(obligation, on: fixture)
+    }
 }
 
 /// One lab with one desktop and one guest for a whole suite.

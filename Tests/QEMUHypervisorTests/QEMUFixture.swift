@@ -11,8 +11,9 @@ struct QEMUFixture: DriverFixture {
     let lab: Lab
     let machine: Lab.Machine
     let driver: any HypervisorDriver
-    let label = "7.2"
-    let limits: [DriverCapability: String] = [:]
+    let label: String
+    let limits: [DriverCapability: String]
+    private let sharesMemory: Bool
     let workspace: String
     let scratch: String
     let disks: [VirtualMachine.Disk]
@@ -21,8 +22,12 @@ struct QEMUFixture: DriverFixture {
     var uuid: String { machine.uuid }
     var name: String { machine.name }
 
-    init(_ lab: Lab) throws {
+    /// - Parameter sharesMemory: whether the guest is to be started with memory that other processes could map.
+    init(_ lab: Lab, sharesMemory: Bool = false) throws {
         self.lab = lab
+        self.sharesMemory = sharesMemory
+        label = sharesMemory ? "7.2, shared memory" : "7.2"
+        limits = sharesMemory ? [.backgroundImages: "shared memory is saved while the guest stands still"] : [:]
         machine = try lab.machine("vm-1")
         driver = Self.driver(lab)
         workspace = lab.folders.workspace(1)
@@ -52,10 +57,33 @@ struct QEMUFixture: DriverFixture {
     func startGuest() async throws {
         let now = try? await driver.machine(uuid)
         if let now, now.state == .paused { try await lab.resume(name, on: 1) }
-        if let now, now.state != .off, Set(now.disks) == Set(disks) { return try await driver.keep(uuid) }
+        if let now, now.state != .off, Set(now.disks) == Set(disks),
+            try await driver.description(of: uuid).contains(Self.sharedMemory) == sharesMemory
+        {
+            return try await driver.keep(uuid)
+        }
         try await driver.destroy(uuid)
+        try setMemory()
         try await lab.startMachine(name)
         try await driver.keep(uuid)
+    }
+
+    private static let sharedMemory = "memory-backend-memfd"
+
+    /// In the command that starts the guest.
+    private func setMemory() throws {
+        let file = URL(filePath: "\(lab.folders.guests(1))/\(name).command")
+        var words = try JSONDecoder().decode([String].self, from: Data(contentsOf: file))
+        let machine = ",memory-backend=shared"
+        if let object = words.firstIndex(where: { $0.hasPrefix(Self.sharedMemory) }) {
+            words.removeSubrange(object - 1...object)
+        }
+        words = words.map { $0.replacing(machine, with: "") }
+        if sharesMemory, let place = words.firstIndex(of: "-machine") {
+            words[place + 1] += machine
+            words += ["-object", "\(Self.sharedMemory),id=shared,size=\(lab.configuration.memory)M,share=on"]
+        }
+        try JSONEncoder().encode(words).write(to: file, options: .atomic)
     }
 
     func pauseGuest() async throws { try await lab.suspend(name, on: 1) }
