@@ -5,7 +5,7 @@ import Foundation
 struct LabBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure pauses with small and large guests, beside libvirt's own snapshot of the same guests.")
+        abstract: "Measure pauses with small and large guests, beside the hypervisor's own snapshot of one of them.")
 
     @Option(help: "Snapshots for each size of guest.")
     var rounds = 10

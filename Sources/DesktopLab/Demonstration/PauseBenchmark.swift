@@ -1,7 +1,7 @@
 import Foundation
 
-/// How long guests stand still, in one run: by Holdfast, and by libvirt's own snapshot with memory, which is what one
-/// would use instead on a single guest.
+/// How long guests stand still, in one run: by Holdfast, and by what one would use instead on a single guest (see
+/// `StockSnapshot`).
 package struct PauseBenchmark: Sendable {
     package struct Result: Codable, Sendable {
         /// MiB of memory of each guest.
@@ -10,19 +10,21 @@ package struct PauseBenchmark: Sendable {
         package var pauses: [Double]
         /// From arm to release, milliseconds, of each guest and snapshot.
         package var holds: [Double]
-        /// The longest silence that a guest's application noticed during libvirt's own snapshot, in milliseconds of
-        /// guest time, one value a snapshot; none where the guests are not libvirt's.
-        package var libvirtSilences: [Double]
+        /// What one would use instead, and for how long it paused one guest, in milliseconds, one value a snapshot; none
+        /// where that is what Holdfast uses.
+        package var stock: String?
+        package var stockPauses: [Double]
 
         package var pauseMedian: Double { median(pauses) }
         package var holdMedian: Double { median(holds) }
-        package var libvirtMedian: Double { median(libvirtSilences) }
+        package var stockMedian: Double { median(stockPauses) }
 
         enum CodingKeys: String, CodingKey {
             case memory = "memory_mib"
             case pauses = "pause_ms"
             case holds = "hold_ms"
-            case libvirtSilences = "libvirt_pause_ms"
+            case stock
+            case stockPauses = "stock_pause_ms"
         }
     }
 
@@ -39,76 +41,29 @@ package struct PauseBenchmark: Sendable {
     package func run() async throws -> Result {
         let exercise = ClusterExercise(lab: lab, cluster: "bench")
         try await exercise.createCluster()
-        var result = Result(memory: lab.configuration.memory, pauses: [], holds: [], libvirtSilences: [])
+        var result = Result(memory: lab.configuration.memory, pauses: [], holds: [], stockPauses: [])
         for round in 1...rounds {
             let snapshot = try await exercise.snapshot()
             result.pauses += snapshot.members.map(\.pauseMilliseconds)
             result.holds += snapshot.members.map(\.holdMilliseconds)
             _ = try await lab.holdfast(["snapshot", "delete", snapshot.id])
-            if lab.configuration.hypervisor == .libvirt { result.libvirtSilences.append(try await libvirtPause()) }
+            if let stock = try await StockSnapshot(lab: lab).take() {
+                result.stock = stock.name
+                result.stockPauses.append(stock.pause)
+            }
             say("\(lab.configuration.memory) MiB, round \(round) of \(rounds)")
         }
         return result
     }
 
-    /// `virsh save` and `restore` would end the guest; the stock way that keeps it is an external checkpoint of memory
-    /// and disks, during which libvirt pauses the guest. Measured by QEMU's own events.
-    private func libvirtPause() async throws -> Double {
-        guard let machine = lab.machines.first, let desktop = lab.desktops(running: machine.name).first else {
-            throw LabError.unknownMachine("vm-1")
-        }
-        // One merge at a time for each disk.
-        guard try await lab.overlaysOfEpochs(on: desktop).isEmpty else {
-            throw LabError.timedOut("the merge of the disks on desktop \(desktop)", detail: "")
-        }
-        let folder = lab.folders.root
-        let image = "\(folder)/stock.mem"
-        let overlay = "\(folder)/stock.overlay.qcow2"
-        async let watched = lab.virsh(
-            [
-                "qemu-monitor-event", machine.name, "--regex", "--event", "STOP|RESUME", "--loop", "--timeout", "8",
-                "--timestamp",
-            ], desktop: desktop)
-        try await Task.sleep(for: .milliseconds(500))
-        let taken = try await lab.virsh(
-            [
-                "snapshot-create-as", machine.name, "--no-metadata", "--memspec", "file=\(image),snapshot=external",
-                "--diskspec", "vda,file=\(overlay)", "--atomic",
-            ], desktop: desktop)
-        guard taken.succeeded else {
-            throw LabError.commandFailed(
-                "virsh snapshot-create-as", status: "\(taken.status)", detail: taken.standardError)
-        }
-        _ = try await lab.virsh(
-            ["blockcommit", machine.name, "vda", "--active", "--shallow", "--pivot", "--wait"], desktop: desktop)
-        let events = try await watched.standardOutput
-        for file in [image, overlay] { try? FileManager.default.removeItem(atPath: file) }
-        return try Self.pause(in: events)
-    }
-
-    /// Milliseconds from the first STOP to the RESUME after it, in lines that begin with a time of day.
-    static func pause(in events: String) throws -> Double {
-        func seconds(_ line: Substring) -> Double? {
-            let time = line.split(separator: " ").first { $0.contains(":") && $0.contains(".") } ?? ""
-            let fields = time.split(separator: ":").compactMap { Double($0.prefix { $0.isNumber || $0 == "." }) }
-            return fields.count == 3 ? fields[0] * 3600 + fields[1] * 60 + fields[2] : nil
-        }
-        let lines = events.split(separator: "\n")
-        guard let stopLine = lines.firstIndex(where: { $0.contains("STOP") }), let stop = seconds(lines[stopLine]),
-            let resumeLine = lines[stopLine...].firstIndex(where: { $0.contains("RESUME") }),
-            let resume = seconds(lines[resumeLine])
-        else { throw LabError.timedOut("QEMU's STOP and RESUME", detail: events) }
-        return (resume - stop) * 1_000
-    }
-
     package static func table(_ results: [Result]) -> String {
-        var lines = ["  guest memory   pause (median)   arm to release (median)   libvirt's own snapshot   ratio"]
+        var lines = ["  guest memory   pause (median)   arm to release (median)   used otherwise   ratio"]
         for result in results {
             lines.append(
                 String(
-                    format: "  %7d MiB   %11.1f ms   %20.1f ms   %19.1f ms   %5.1f", result.memory,
-                    result.pauseMedian, result.holdMedian, result.libvirtMedian,
-                    result.libvirtMedian / max(result.pauseMedian, 0.001)))
+                    format: "  %7d MiB   %11.1f ms   %20.1f ms   %11.1f ms   %5.1f  (%@)", result.memory,
+                    result.pauseMedian, result.holdMedian, result.stockMedian,
+                    result.stockMedian / max(result.pauseMedian, 0.001), result.stock ?? "nothing else"))
         }
         return lines.joined(separator: "\n")
     }
