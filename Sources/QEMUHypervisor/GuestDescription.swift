@@ -13,8 +13,11 @@ import Hypervisor
 /// }
 /// ```
 ///
+/// Who writes one by hand gives `"arguments": ["-m", "512", "-drive", "file=/vms/web.qcow2,…", …]` in the place of
+/// `options`, as they stand on a command line.
+///
 /// Options that `OptionRules` does not know make it no description: it may come from a repository that others write to.
-struct GuestDescription: Codable, Hashable, Sendable {
+struct GuestDescription: Encodable, Hashable, Sendable {
     struct NIC: Codable, Hashable, Sendable {
         /// Id of the netdev; for `-nic` its place among the options.
         var netdev: String
@@ -22,6 +25,18 @@ struct GuestDescription: Codable, Hashable, Sendable {
     }
 
     static let format = "holdfast-qemu-1"
+
+    /// As it stands in a file.
+    private struct Written: Decodable {
+        var format: String
+        var uuid: String
+        var name: String
+        var architecture: String
+        var machine: String
+        var options: [GuestOption]?
+        var arguments: [String]?
+        var nics: [NIC]
+    }
 
     var format = GuestDescription.format
     var uuid: String
@@ -43,17 +58,23 @@ struct GuestDescription: Codable, Hashable, Sendable {
 
     /// Reads what `text` writes, and refuses what it would not have written.
     init(_ text: String) throws(HypervisorError) {
-        let description: GuestDescription
+        let written: Written
         do {
-            description = try JSONDecoder().decode(GuestDescription.self, from: Data(text.utf8))
+            written = try JSONDecoder().decode(Written.self, from: Data(text.utf8))
         } catch {
             throw .cannotLoad("The stored description is none of a VM under QEMU, or is damaged.")
         }
-        guard description.format == Self.format else {
-            throw .cannotLoad("The stored description has the format \(description.format), which is not known here.")
+        guard written.format == Self.format else {
+            throw .cannotLoad("The stored description has the format \(written.format), which is not known here.")
         }
-        try description.check()
-        self = description
+        let line = GuestCommandLine([""] + (written.arguments ?? []))
+        if let refusal = line.refusals.first {
+            throw .cannotLoad("The stored description of \(written.name) has \(refusal), which cannot be carried over.")
+        }
+        self.init(
+            uuid: written.uuid.lowercased(), name: written.name, architecture: written.architecture,
+            machine: written.machine, options: (written.options ?? []) + line.options, nics: written.nics)
+        try check()
     }
 
     private func check() throws(HypervisorError) {

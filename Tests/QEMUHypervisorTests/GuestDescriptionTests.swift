@@ -94,6 +94,32 @@ import Testing
         #expect(throws: HypervisorError.self) { try GuestDescription(text.replacing(part, with: replacement)) }
     }
 
+    @Test func oneWrittenByHandHasTheWordsOfACommandLine() throws {
+        let line = "-m 1G -drive file=/d,format=qcow2,if=virtio -netdev tap,id=n0 -device e1000,netdev=n0"
+        func byHand(_ words: [String]) throws -> String {
+            let list = String(decoding: try JSONEncoder().encode(words), as: UTF8.self)
+            return """
+                {"format": "holdfast-qemu-1", "uuid": "\(Self.uuid.uppercased())", "name": "web", "architecture": "x86_64",
+                 "machine": "pc-i440fx-7.2", "arguments": \(list), "nics": [{"netdev": "n0", "bridge": "br0"}]}
+                """
+        }
+        let words = line.split(separator: " ").map(String.init)
+        #expect(try GuestDescription(byHand(words)) == description(line))
+        for refused in [["-fsdev", "local,id=f,path=/"], ["-netdev", "user,id=u"], ["/d.img"]] {
+            #expect(throws: HypervisorError.self) { try GuestDescription(byHand(words + refused)) }
+        }
+    }
+
+    @Test func theExampleIsOne() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let one = try GuestDescription(
+            String(contentsOf: root.appending(path: "examples/qemu-vm.json"), encoding: .utf8))
+        #expect(one.name == "web" && one.memory == 1 << 30 && one.accelerator == "kvm")
+        #expect(one.disks.map(\.path) == ["/vms/web.qcow2"])
+        #expect(one.nics == [.init(netdev: "lan", bridge: "br0")])
+    }
+
     @Test func disksAreNamedInTheOrderOfTheirDevices() {
         let disks = description(
             "-drive file=/a,format=qcow2,if=none,id=x -drive file=/b,format=raw,if=virtio -blockdev "

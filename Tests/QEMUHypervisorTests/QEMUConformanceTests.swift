@@ -1,7 +1,10 @@
 import DesktopLab
 import Foundation
+import Hypervisor
 import HypervisorConformance
 import Testing
+
+@testable import QEMUHypervisor
 
 /// With a real guest under a real QEMU.
 @Suite(.serialized, .enabled(if: getuid() == 0), QEMULab()) struct QEMUConformanceTests {
@@ -20,6 +23,35 @@ import Testing
     {
         let fixture = try QEMUFixture(try #require(QEMULab.lab), sharesMemory: true)
         try await Conformance().check(obligation, on: fixture)
+    }
+
+    /// Nobody else could: the agent alone has the description of what it has restored.
+    @Test(.timeLimit(.minutes(5))) func aVMThatIsOffIsSwitchedOnByItsDescription() async throws {
+        let fixture = try QEMUFixture(try #require(QEMULab.lab))
+        try await fixture.startGuest()
+        let driver = try #require(fixture.driver as? QEMUDriver)
+        let before = try await driver.machine(fixture.uuid)
+        try await driver.destroy(fixture.uuid)
+        let witness = try #require(fixture.witness)
+        for called in [fixture.name, fixture.uuid.uppercased()] {
+            let place = witness.said
+            try await driver.start(called)
+            try await witness.report(after: place)
+            let process = try #require(GuestProcess.find(uuid: fixture.uuid))
+            try await driver.start(called)
+            #expect(process.isRunning, "one that runs is left as it is")
+            let now = try await driver.machine(fixture.uuid)
+            #expect(now.state == .running)
+            #expect(now.requirements == before.requirements && now.disks == before.disks)
+            #expect(
+                now.nics.map(\.mac) == before.nics.map(\.mac) && now.nics.map(\.bridge) == before.nics.map(\.bridge))
+            try await driver.destroy(fixture.uuid)
+        }
+        let unknown = await #expect(throws: HypervisorError.self) { try await driver.start("nobody") }
+        guard case .unknownMachine = unknown else {
+            Issue.record("\(String(describing: unknown))")
+            return
+        }
     }
 }
 

@@ -5,5 +5,5 @@ import HostAgent
 struct HoldfastAgent: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-agent", abstract: "The host agent of Holdfast: one on each desktop.",
-        version: HostAgent.version, subcommands: [Run.self, Enroll.self, Doctor.self, KeepImage.self])
+        version: HostAgent.version, subcommands: [Run.self, Enroll.self, Doctor.self, Start.self, KeepImage.self])
 }

@@ -2,8 +2,8 @@ import Foundation
 import Glibc
 import Hypervisor
 
-/// A QEMU that is started for a VM from an image.
-final class LoadedGuest {
+/// A QEMU that is started for a VM, from an image or from its description alone.
+final class StartedGuest {
     private let description: GuestDescription
     private let name: String
     private let folder: GuestFolder
@@ -32,6 +32,12 @@ final class LoadedGuest {
         self.folder = folder
     }
 
+    init(_ description: GuestDescription, folder: GuestFolder) {
+        self.description = description
+        name = description.name
+        self.folder = folder
+    }
+
     private func file(_ suffix: String) -> String { folder.file(description.uuid, suffix) }
 
     // MARK: Starting
@@ -41,18 +47,30 @@ final class LoadedGuest {
         let source = open(image, O_RDONLY | O_CLOEXEC)
         guard source >= 0 else { throw .cannotLoad("The image of \(name) cannot be read: \(Self.reason).") }
         defer { close(source) }
+        try start(with: ["-S", "-incoming", "defer"])
+        let monitor = try connect("qmp")
+        _ = monitor.set("events", true)
+        try take(source, on: monitor)
+    }
+
+    /// Starts it as a machine that is switched on. Blocks until it runs.
+    func boot() throws(HypervisorError) {
+        try start(with: [])
+        // The owner's: the other one may be an agent's already.
+        let monitor = try connect("monitor")
+        guard try monitor.runState() == "running" else { throw .failed("\(name) was started, but does not run.") }
+    }
+
+    private func start(with further: [String]) throws(HypervisorError) {
         do {
             try FileManager.default.createDirectory(atPath: folder.machines, withIntermediateDirectories: true)
         } catch {
             throw .failed("The folder \(folder.machines) cannot be made: \(error).")
         }
         folder.sweep(description.uuid)
-        let arguments = try arguments()
+        let arguments = try arguments() + further
         defer { for tap in taps { close(tap) } }
-        try start(arguments)
-        let monitor = try connect()
-        _ = monitor.set("events", true)
-        try take(source, on: monitor)
+        try run(arguments)
     }
 
     private static var reason: String { String(cString: strerror(errno)) }
@@ -68,7 +86,7 @@ final class LoadedGuest {
         }
         for option in description.options { arguments += try carried(option).arguments }
         return arguments + [
-            "-display", "none", "-monitor", "none", "-S", "-incoming", "defer", "-msg", "timestamp=on",
+            "-display", "none", "-monitor", "none", "-msg", "timestamp=on",
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
             "-qmp", "unix:\(file("qmp").replacing(",", with: ",,")),server=on,wait=off",
             "-qmp", "unix:\(file("monitor").replacing(",", with: ",,")),server=on,wait=off",
@@ -121,7 +139,7 @@ final class LoadedGuest {
         return path.hasSuffix(".log") && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    private func start(_ arguments: [String]) throws(HypervisorError) {
+    private func run(_ arguments: [String]) throws(HypervisorError) {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -165,11 +183,11 @@ final class LoadedGuest {
         }
     }
 
-    private func connect() throws(HypervisorError) -> MonitorSocket {
+    private func connect(_ socket: String) throws(HypervisorError) -> MonitorSocket {
         let end = WallClock.monotonic() + 30_000_000_000
         while true {
             do throws(HypervisorError) {
-                return try MonitorSocket(path: file("qmp"), machineName: name)
+                return try MonitorSocket(path: file(socket), machineName: name)
             } catch {
                 guard process?.isRunning == true else {
                     throw .cannotLoad("QEMU did not start for \(name): \(lastWords)")
