@@ -29,11 +29,17 @@ struct GuestFolder: Sendable {
     }
 
     /// The kept descriptions; what is no description is left out.
-    var descriptions: [GuestDescription] {
+    var descriptions: [GuestDescription] { files.compactMap { try? $0.description.get() } }
+
+    /// Each file that should hold a description, and why it does not.
+    var files: [(path: String, description: Result<GuestDescription, HypervisorError>)] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: machines)) ?? []
-        return names.filter { $0.hasSuffix(".json") }.sorted().compactMap { name in
-            guard let text = try? String(contentsOfFile: "\(machines)/\(name)", encoding: .utf8) else { return nil }
-            return try? GuestDescription(text)
+        return names.filter { $0.hasSuffix(".json") }.sorted().map { name in
+            let path = "\(machines)/\(name)"
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                return (path, .failure(.cannotLoad("It cannot be read.")))
+            }
+            return (path, Result { () throws(HypervisorError) in try GuestDescription(text) })
         }
     }
 

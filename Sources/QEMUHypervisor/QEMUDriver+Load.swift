@@ -34,9 +34,13 @@ extension QEMUDriver {
         try await thread.run { () throws(HypervisorError) in
             let wanted = self.folder.descriptions.filter { $0.name == machine || $0.uuid == machine.lowercased() }
             guard let description = wanted.first else {
-                throw .unknownMachine(
+                var text =
                     "There is no description of \(machine) in \(self.folder.machines). VMs that others started are "
-                        + "started again by them.")
+                    + "started again by them."
+                for (path, description) in self.folder.files {
+                    if case .failure(let why) = description { text += " \(path) is of no use: \(why)" }
+                }
+                throw .unknownMachine(text)
             }
             guard wanted.count == 1 else {
                 throw .failed("\(machine) is the name of \(wanted.count) VMs. Say which by its UUID.")

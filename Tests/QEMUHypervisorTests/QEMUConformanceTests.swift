@@ -47,11 +47,15 @@ import Testing
                 now.nics.map(\.mac) == before.nics.map(\.mac) && now.nics.map(\.bridge) == before.nics.map(\.bridge))
             try await driver.destroy(fixture.uuid)
         }
+        let misspelt = "\(driver.folder.machines)/misspelt.json"
+        try Data("{".utf8).write(to: URL(filePath: misspelt))
+        defer { unlink(misspelt) }
         let unknown = await #expect(throws: HypervisorError.self) { try await driver.start("nobody") }
-        guard case .unknownMachine = unknown else {
+        guard case .unknownMachine(let text) = unknown else {
             Issue.record("\(String(describing: unknown))")
             return
         }
+        #expect(text.contains("nobody") && text.contains(misspelt))
     }
 }
 
