@@ -87,6 +87,11 @@ struct DomainDescription {
         return (element["mode"], model, element.xml)
     }
 
+    /// Whether the guest sees the host's processor as it is.
+    var hasHostProcessor: Bool {
+        domain?["type"] != "qemu" && ["host-passthrough", "maximum"].contains(processor?.mode ?? "")
+    }
+
     /// Of the description of what a host can run: whether it offers such a mode of processor.
     func offersProcessorMode(_ mode: String) -> Bool {
         guard document.root.name == "domainCapabilities" else { return false }

@@ -21,6 +21,7 @@ struct HostOffers {
 
     static func values(capabilities: String, version: HypervisorVersion) -> [String: String] {
         var values = ["hypervisor": "qemu", "version": "\(version)"]
+        values[HostProcessor.key] = HostProcessor.identity
         guard let root = try? MarkupDocument(capabilities).root else { return values }
         let guests = root.elements("guest", "arch")
         func list(_ found: [String?]) -> String? {

@@ -98,6 +98,7 @@ package final class LibvirtDriver: HypervisorDriver {
         requirements["driver"] = "libvirt"
         requirements["hypervisor"] = "qemu"
         requirements["version"] = "\(HypervisorVersion(packed: version))"
+        if description.hasHostProcessor { requirements[HostProcessor.key] = HostProcessor.identity }
         return VirtualMachine(
             uuid: String(decoding: uuid.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased(),
             name: domain.name, state: try domain.state(), memory: description.memory, nics: description.nics,

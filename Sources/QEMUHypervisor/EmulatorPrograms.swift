@@ -26,6 +26,7 @@ enum EmulatorPrograms {
             "machine": machines.sorted().joined(separator: ","),
             "accelerator": access("/dev/kvm", R_OK | W_OK) == 0 ? "kvm,qemu" : "qemu",
         ]
+        offers[HostProcessor.key] = HostProcessor.identity
         if versions.count == 1 { offers["version"] = versions.first }
         return offers
     }

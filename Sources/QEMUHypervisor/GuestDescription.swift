@@ -140,6 +140,12 @@ struct GuestDescription: Encodable, Hashable, Sendable {
         return String(named.prefix { $0 != ":" })
     }
 
+    /// Whether the guest sees the host's processor as it is.
+    var hasHostProcessor: Bool {
+        let model = options.last { $0.name == "cpu" }?[""]?.prefix { $0 != "," } ?? ""
+        return accelerator != "tcg" && ["host", "max"].contains(model)
+    }
+
     /// Why a background image cannot be taken of this VM's memory, if so.
     var memoryNeedsPause: String? {
         if options.contains(where: { $0.name == "mem-path" }) { return "its memory is in files of the host" }

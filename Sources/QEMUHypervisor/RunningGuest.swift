@@ -76,6 +76,7 @@ struct RunningGuest: Sendable {
             nics: bridged)
         self.refusals = refusals
         var requirements = description.requirements
+        if description.hasHostProcessor { requirements[HostProcessor.key] = HostProcessor.identity }
         requirements["version"] = "\(version.qemu.major).\(version.qemu.minor).\(version.qemu.micro)"
         machine = VirtualMachine(
             uuid: uuid, name: name, state: Self.state(try monitor.runState()), memory: memory.base, nics: nics,

@@ -73,7 +73,9 @@ package final class VirtualBoxDriver: HypervisorDriver {
         var requirements = ["hypervisor": "virtualbox", "driver": name]
         requirements["version"] = try await productVersion()
         requirements["machine"] = info.text["chipset"]
-        requirements["cpu"] = info.text["cpu-profile"] ?? "host"
+        let profile = info.text["cpu-profile"] ?? "host"
+        requirements["cpu"] = profile
+        if profile == "host" { requirements[HostProcessor.key] = HostProcessor.identity }
         requirements["arch"] = info.text["platformArchitecture"] == "ARM" ? "aarch64" : "x86_64"
         return VirtualMachine(
             uuid: info.uuid, name: info.name, state: info.state, memory: info.memory << 20,
@@ -115,7 +117,9 @@ package final class VirtualBoxDriver: HypervisorDriver {
 
     package func offers() async -> [String: String] {
         guard let version = try? await productVersion() else { return [:] }
-        return ["hypervisor": "virtualbox", "version": version]
+        var offers = ["hypervisor": "virtualbox", "version": version]
+        offers[HostProcessor.key] = HostProcessor.identity
+        return offers
     }
 
     private func productVersion() async throws(HypervisorError) -> String {

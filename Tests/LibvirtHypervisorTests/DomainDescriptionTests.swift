@@ -14,6 +14,15 @@ import Testing
             """)
     }
 
+    @Test(arguments: [
+        ("<cpu mode='host-passthrough'/>", "kvm", true), ("<cpu mode='maximum'/>", "kvm", true),
+        ("<cpu mode='maximum'/>", "qemu", false), ("<cpu mode='custom'><model>EPYC</model></cpu>", "kvm", false),
+        ("", "kvm", false),
+    ])
+    func whoeverSeesTheHostsProcessorIsKnown(processor: String, kind: String, expected: Bool) throws {
+        #expect(try description("", before: processor, kind: kind).hasHostProcessor == expected)
+    }
+
     // MARK: NICs
 
     @Test(

@@ -84,6 +84,14 @@ import Testing
     }
 
     @Test(arguments: [
+        ("-accel kvm -cpu host,+x", true), ("-enable-kvm -cpu max", true), ("-accel tcg -cpu max", false),
+        ("-accel kvm -cpu Skylake-Client", false), ("-accel kvm", false),
+    ])
+    func whoeverSeesTheHostsProcessorIsKnown(text: String, expected: Bool) {
+        #expect(description(text).hasHostProcessor == expected)
+    }
+
+    @Test(arguments: [
         ("\"name\" : \"m\"", "\"name\" : \"fsdev\""), ("\"name\" : \"m\"", "\"name\" : \"qmp\""),
         ("holdfast-qemu-1", "holdfast-qemu-9"), ("br0", "br0;reboot"), ("x86_64", "../x86_64"),
         ("1c0ffee0", "nothing"),

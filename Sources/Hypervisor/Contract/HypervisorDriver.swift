@@ -53,7 +53,8 @@ package struct VirtualMachine: Hashable, Sendable {
     package var memory: UInt64
     package var nics: [NIC]
     package var disks: [Disk]
-    /// What another host must offer to run this VM: `driver`, `hypervisor`, `version`, `machine`, `cpu`, `arch`.
+    /// What another host must offer to run this VM: `driver`, `hypervisor`, `version`, `machine`, `cpu`, `arch`,
+    /// and `processor` where the guest has the host's own (see `HostProcessor`).
     package var requirements: [String: String]
 
     package init(
