@@ -81,6 +81,22 @@ package final class LibvirtDriver: HypervisorDriver {
         }
     }
 
+    package func offer() async throws(HypervisorError) -> [String: String] {
+        try await connection.run { handle throws(HypervisorError) in
+            var offer = ["hypervisor": "qemu"]
+            var version: UInt = 0
+            if virConnectGetVersion(handle.pointer, &version) == 0 {
+                offer["version"] = "\(HypervisorVersion(packed: version))"
+            }
+            guard let text = virConnectGetCapabilities(handle.pointer) else {
+                throw LibvirtFailure.last().error(doing: "say what it can run")
+            }
+            defer { free(text) }
+            offer.merge(HostCapabilities.offer(in: String(cString: text))) { _, new in new }
+            return offer
+        }
+    }
+
     private static func describe(_ domain: borrowing LibvirtDomain) throws(HypervisorError) -> VirtualMachine {
         let description = try DomainDescription(domain.xml(VIR_DOMAIN_XML_SECURE))
         var uuid = [CChar](repeating: 0, count: Int(VIR_UUID_STRING_BUFLEN))

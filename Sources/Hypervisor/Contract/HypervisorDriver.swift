@@ -17,12 +17,15 @@ package struct VirtualMachine: Hashable, Sendable {
         package var bridge: String?
         /// How the hypervisor names this kind of attachment, for messages: `bridge`, `user`, `direct`, …
         package var kind: String
+        /// How its owner gets it onto a tap of a bridge, in sentences; empty when the driver has nothing to say.
+        package var wayOut: String
 
-        package init(mac: String, tap: String?, bridge: String?, kind: String) {
+        package init(mac: String, tap: String?, bridge: String?, kind: String, wayOut: String = "") {
             self.mac = mac
             self.tap = tap
             self.bridge = bridge
             self.kind = kind
+            self.wayOut = wayOut
         }
     }
 
@@ -55,6 +58,8 @@ package struct VirtualMachine: Hashable, Sendable {
     package var disks: [Disk]
     /// What another host must offer to run this VM: `driver`, `hypervisor`, `version`, `machine`, `cpu`, `arch`.
     package var requirements: [String: String]
+    /// Why it is in its state, or why no more can be said of it, with what to do, where that is not plain from the state.
+    package var obstacle: String?
 
     package init(
         uuid: String, name: String, state: State, memory: UInt64, nics: [NIC], disks: [Disk],
@@ -128,7 +133,11 @@ package protocol HypervisorDriver: Sendable {
     /// starts, stops or is removed meanwhile is in it or not.
     func machines() async throws(HypervisorError) -> [VirtualMachine]
 
-    /// The same of one, also while it is cut. Throws `unknownMachine` for one that is not there.
+    /// What this host has for VMs of this driver that come from elsewhere, by the names of their requirements; lists,
+    /// separated by commas. What is left out is not known. Throws when the hypervisor is out of order.
+    func offer() async throws(HypervisorError) -> [String: String]
+
+    /// One of them, also while it is cut. Throws `unknownMachine` for one that is not there.
     func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine
 
     /// The description from which `load` can make the VM again; which files it then writes is said there.
@@ -176,4 +185,5 @@ package protocol HypervisorDriver: Sendable {
 extension HypervisorDriver {
     package var parts: [any HypervisorDriver] { [self] }
     package var capabilities: DriverCapabilities { .complete }
+    package func offer() async throws(HypervisorError) -> [String: String] { [:] }
 }

@@ -15,15 +15,27 @@ package struct GuestProcess: Hashable, Sendable {
 
     /// The process with this UUID on its command line; for monitors whose socket was made by another.
     package static func find(uuid: String) -> GuestProcess? {
+        find { arguments in
+            guard let place = arguments.firstIndex(where: { $0 == "-uuid" || $0 == "--uuid" }) else { return false }
+            return arguments.dropFirst(place + 1).first?.lowercased() == uuid
+        }
+    }
+
+    /// The process with that monitor socket on its command line; for one that takes no client.
+    package static func find(monitor path: String) -> GuestProcess? {
+        let path = path.replacing(",", with: ",,")
+        return find { arguments in
+            arguments.contains { argument in
+                ["unix:\(path)", "path=\(path)"].contains { argument == $0 || argument.contains("\($0),") }
+            }
+        }
+    }
+
+    private static func find(where isWanted: ([String]) -> Bool) -> GuestProcess? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         for name in names {
             guard let pid = Int32(name), let process = GuestProcess(pid: pid), process.isQEMU else { continue }
-            let arguments = process.arguments
-            if let place = arguments.firstIndex(where: { $0 == "-uuid" || $0 == "--uuid" }),
-                arguments.dropFirst(place + 1).first?.lowercased() == uuid
-            {
-                return process
-            }
+            if isWanted(process.arguments) { return process }
         }
         return nil
     }
