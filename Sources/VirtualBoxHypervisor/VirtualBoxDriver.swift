@@ -93,7 +93,8 @@ package final class VirtualBoxDriver: HypervisorDriver {
     ) -> VirtualMachine.NIC {
         let place = adapter.attachment == "bridged" ? adapter.peer.flatMap { taps[$0] } : nil
         var kind = "VirtualBox \(adapter.attachment)"
-        if let peer = adapter.peer, place == nil { kind += " `\(peer)`" }
+        // Of NAT it is called so itself.
+        if let peer = adapter.peer, place == nil, peer != adapter.attachment { kind += " `\(peer)`" }
         return VirtualMachine.NIC(
             mac: adapter.mac, tap: place?.tap, bridge: place?.bridge, kind: kind,
             wayOut: TapPlace.advice(machine: info.uuid, adapter: "\(adapter.number)"))
@@ -161,7 +162,8 @@ package final class VirtualBoxDriver: HypervisorDriver {
     /// What is to be said of a VM that VirtualBox has paused since the desktop sleeps, or has slept.
     private static func powerPause(_ info: MachineInfo, _ machines: VirtualBoxMachines) -> String? {
         guard machines.cause(ofPause: info) == .hostPower else { return nil }
-        return "\(info.name) is paused by the desktop's power management, which resumes it when the desktop is awake. Take "
+        return
+            "\(info.name) is paused by the desktop's power management, which resumes it when the desktop is awake. Take "
             + "the snapshot again then."
     }
 

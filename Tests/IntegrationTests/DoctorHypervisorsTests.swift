@@ -13,8 +13,7 @@ struct DoctorHypervisorsTests {
 
     init() throws { exercise = try CurrentLab.required() }
 
-    // The machines of a mixed lab: the first and the third are on the first desktop.
-    private var underQEMU: Lab.Machine { lab.machines[0] }
+    /// The third machine of a mixed lab, on its first desktop.
     private var underVirtualBox: Lab.Machine { lab.machines[2] }
 
     func doctor(_ arguments: String...) async throws -> DoctorAnswer {
@@ -177,11 +176,13 @@ struct DoctorHypervisorsTests {
         try await withTap("odd0") {
             try await manage("createvm", "--name", name, "--uuid", uuid, "--basefolder", folder, "--register")
             try await ending {
-                _ = try await lab.run([lab.folders.virtualBoxCommand(1), "controlvm", uuid, "poweroff"], in: .desktop(1))
+                _ = try await lab.run(
+                    [lab.folders.virtualBoxCommand(1), "controlvm", uuid, "poweroff"], in: .desktop(1))
                 try await manage("unregistervm", uuid, "--delete")
             } _: {
                 try await manage(
-                    "modifyvm", uuid, "--memory", "32", "--nic1", "nat", "--nic2", "bridged", "--bridgeadapter2", "odd0")
+                    "modifyvm", uuid, "--memory", "32", "--nic1", "nat", "--nic2", "bridged", "--bridgeadapter2", "odd0"
+                )
                 try await manage("startvm", uuid, "--type", "headless")
                 // The stand-in's guests have no other NICs than taps, so that one is moved behind its back.
                 let information = try await manage("showvminfo", uuid, "--machinereadable")
@@ -194,7 +195,8 @@ struct DoctorHypervisorsTests {
                 let answer = try await doctor("--host", "desktop-1")
                 #expect(names(answer) == ["blocker nic", "blocker nic"], "\(answer.problems)")
                 for (number, kind) in [(1, "VirtualBox nat"), (2, "VirtualBox bridged `br0`")] {
-                    let found = try #require(answer.problems.first { $0.text.contains("(\(kind))") }, "\(answer.problems)")
+                    let found = try #require(
+                        answer.problems.first { $0.text.contains("(\(kind))") }, "\(answer.problems)")
                     #expect(found.subject.vm == name)
                     #expect(found.text.contains("VBoxManage modifyvm \(uuid) --nic\(number) bridged"))
                     #expect(!found.text.contains("<interface"))
@@ -237,8 +239,9 @@ struct DoctorHypervisorsTests {
         #expect(reached.count == 6 && reached.allSatisfy { $0.level == "ok" })
         for desktop in ["desktop-1", "desktop-2"] {
             let texts = reached.filter { $0.subject.host == desktop }.map(\.text)
-            for start in ["libvirt can be reached (qemu ", "qemu can be reached (qemu ", "virtualbox can be reached (virtualbox "]
-            {
+            for start in [
+                "libvirt can be reached (qemu ", "qemu can be reached (qemu ", "virtualbox can be reached (virtualbox ",
+            ] {
                 #expect(texts.contains { $0.hasPrefix(start) && $0.dropFirst(start.count).first?.isNumber == true })
             }
         }

@@ -48,7 +48,9 @@ struct DesktopExamination: Sendable {
         var findings = await packetFindings(of: running)
         findings.append(await toolFinding())
         let isEnough = !names.isEmpty && names.allSatisfy { name in known.contains { $0.name == name } }
-        findings += sight.parts.flatMap { [finding(about: $0, isNeeded: !isEnough), emulators(of: $0)].compactMap(\.self) }
+        findings += sight.parts.flatMap {
+            [finding(about: $0, isNeeded: !isEnough), emulators(of: $0)].compactMap(\.self)
+        }
         findings += allowList(known: known, wanted: names.isEmpty ? [] : wanted)
         let room = await spaceFindings(for: running)
         findings += room

@@ -21,12 +21,15 @@ package struct GuestProcess: Hashable, Sendable {
         }
     }
 
-    /// The process with that monitor socket on its command line; for one that takes no client.
+    /// The process that serves that monitor socket by its command line; for one that takes no client.
     package static func find(monitor path: String) -> GuestProcess? {
         let path = path.replacing(",", with: ",,")
         return find { arguments in
             arguments.contains { argument in
-                ["unix:\(path)", "path=\(path)"].contains { argument == $0 || argument.contains("\($0),") }
+                argument.contains(",server")
+                    && ["unix:\(path)", "path=\(path)"].contains {
+                        argument.contains("\($0),") || argument.hasSuffix($0)
+                    }
             }
         }
     }
