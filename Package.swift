@@ -225,7 +225,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab", locks], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["DesktopLab", "SnapshotProtocol"], swiftSettings: strict),
+            name: "IntegrationTests", dependencies: ["DesktopLab", "Hypervisor", "SnapshotProtocol"], swiftSettings: strict),
     ]
 )
 

@@ -35,15 +35,6 @@ final class DesktopHypervisors: HypervisorDriver {
 
     // MARK: What there is
 
-    /// Each driver's own, under its name as in `qemu.version`, since one's version says nothing of another.
-    func offers() async -> [String: String] {
-        var offers = ["driver": name]
-        for driver in drivers {
-            for (key, value) in await driver.offers() { offers["\(driver.name).\(key)"] = value }
-        }
-        return offers
-    }
-
     func machines() async throws(HypervisorError) -> [VirtualMachine] {
         var found: [String: VirtualMachine] = [:]
         var failures: [HypervisorError] = []

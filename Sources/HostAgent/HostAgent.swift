@@ -18,6 +18,10 @@ package actor HostAgent: Service {
     private var pathTests: [UInt64: (runner: PathTestRunner, task: Task<Void, Never>)] = [:]
     private let trials = TrialRoom()
     private let recovery: DesktopRecovery
+    /// What the manager was told last.
+    private var offers: [String: String] = [:]
+    /// How long a hypervisor may take to say what it has: less than the manager waits for all of them.
+    private static let patience = Duration.seconds(12)
     /// How long the manager is left without this agent for the sake of the recovery. A hypervisor that stays away
     /// longer shall be known by its name, not by an agent that is missing.
     private static let recoveryPatience = Duration.seconds(20)
@@ -50,9 +54,14 @@ package actor HostAgent: Service {
     }
 
     private func hello() async -> AgentHello {
-        AgentHello(
-            host: services.host, version: Self.version, hypervisors: services.hypervisor.parts.map(\.name),
-            offers: await services.hypervisor.offers())
+        hello(await DesktopSight.of(services.hypervisor, within: Self.patience))
+    }
+
+    private func hello(_ sight: DesktopSight) -> AgentHello {
+        offers = sight.offers
+        return AgentHello(
+            host: services.host, version: Self.version, hypervisors: sight.parts.map(\.driver.name),
+            offers: sight.offers)
     }
 
     // MARK: Session
@@ -91,14 +100,15 @@ package actor HostAgent: Service {
     }
 
     private func listMachines(_ request: UInt64) async {
-        let hypervisor = services.hypervisor
-        do {
-            let machines = try await hypervisor.machines().filter { services.configuration.allows($0.name) }
-            let summaries = machines.map { Machines.summary(of: $0, hypervisor: $0.driver) }
-            send(.machines(request: request, .success(summaries)))
-        } catch {
-            send(.machines(request: request, .failure(failure(of: error, member: nil))))
+        let sight = await DesktopSight.of(services.hypervisor, within: Self.patience)
+        // The manager places VMs by it, and a hypervisor may have come, gone, or been replaced.
+        if sight.offers != offers { send(.hello(hello(sight))) }
+        if let error = sight.blindness {
+            return send(.machines(request: request, .failure(error.failure(of: nil))))
         }
+        let machines = sight.machines.filter { services.configuration.allows($0.name) }
+        let summaries = machines.map { Machines.summary(of: $0, hypervisor: $0.driver) }
+        send(.machines(request: request, .success(summaries)))
     }
 
     // MARK: Diagnosis

@@ -2,7 +2,6 @@ import FoundationEssentials
 import Glibc
 import Hypervisor
 import SnapshotProtocol
-import VirtualBoxHypervisor
 import WireProtocol
 
 /// What this desktop has, as the manager sees it, and what stands in the way of a snapshot.
@@ -27,9 +26,11 @@ enum Machines {
         let member = MemberName(machine.name)
         var blockers: [Failure] = []
         if machine.state != .running {
-            let text = "The VM is \(machine.state.rawValue). Start or resume it, then take the snapshot again."
-            blockers.append(Failure(.machineNotRunning, member: member, text))
-            return blockers
+            let text =
+                machine.obstacle
+                ?? "The VM is \(machine.state.rawValue). Start or resume it, then take the snapshot again."
+            let isHidden = machine.obstacle != nil && machine.state == .other
+            return [Failure(isHidden ? .hypervisorUnavailable : .machineNotRunning, member: member, text)]
         }
         blockers += machine.nics.compactMap { blocker(of: $0, member: member) }
         blockers += machine.disks.compactMap { blocker(of: $0, member: member) }
@@ -38,18 +39,14 @@ enum Machines {
 
     static func blocker(of nic: VirtualMachine.NIC, member: MemberName) -> Failure? {
         guard nic.tap == nil || nic.bridge == nil else { return nil }
-        let advice =
-            nic.kind.hasPrefix("VirtualBox")
-            ? TapPlace.advice(machine: member.rawValue, adapter: "N") : "Attach it with <interface type='bridge'>."
         let text =
-            "The NIC \(nic.mac) (\(nic.kind)) is not on a tap of a Linux bridge, so its traffic cannot be held. "
-            + advice
-        return Failure(.interfaceWithoutTap, member: member, text)
+            "The NIC \(nic.mac) (\(nic.kind)) is not on a tap of a Linux bridge, so its traffic cannot be held."
+        return Failure(.interfaceWithoutTap, member: member, nic.wayOut.isEmpty ? text : "\(text) \(nic.wayOut)")
     }
 
     static func blocker(of disk: VirtualMachine.Disk, member: MemberName) -> Failure? {
         guard disk.path == nil else { return nil }
-        let text = "Disk \(disk.target) is not a file. Only file-backed disks can be cut."
+        let text = "Disk \(disk.target) is not a file. Only file-backed disks can be cut: copy it into one."
         return Failure(.unsupported, member: member, text)
     }
 }

@@ -38,7 +38,8 @@ struct DomainDescription {
             let bridge = kind == "bridge" || kind == "network" ? source : nil
             return VirtualMachine.NIC(
                 mac: (interface.element("mac")?["address"] ?? "").lowercased(),
-                tap: bridge == nil ? nil : target, bridge: bridge, kind: kind)
+                tap: bridge == nil ? nil : target, bridge: bridge, kind: kind,
+                wayOut: "Attach it with <interface type='bridge'>.")
         }
     }
 

@@ -37,11 +37,6 @@ package final class LibvirtDriver: HypervisorDriver {
         return "libvirt's driver for `\(scheme)` has no QEMU monitor"
     }
 
-    package func offers() async -> [String: String] {
-        let offers = try? await connection.run { handle throws(HypervisorError) in try HostOffers(handle).values }
-        return offers ?? [:]
-    }
-
     // MARK: What there is
 
     package func machines() async throws(HypervisorError) -> [VirtualMachine] {
@@ -83,6 +78,23 @@ package final class LibvirtDriver: HypervisorDriver {
     package func description(of uuid: String) async throws(HypervisorError) -> String {
         try await connection.run { handle throws(HypervisorError) in
             try LibvirtDomain(uuid: uuid, on: handle).xml(VIR_DOMAIN_XML_SECURE, VIR_DOMAIN_XML_MIGRATABLE)
+        }
+    }
+
+    package func offer() async throws(HypervisorError) -> [String: String] {
+        try await connection.run { handle throws(HypervisorError) in
+            var offer = ["hypervisor": "qemu"]
+            offer[HostProcessor.key] = HostProcessor.identity
+            var version: UInt = 0
+            if virConnectGetVersion(handle.pointer, &version) == 0 {
+                offer["version"] = "\(HypervisorVersion(packed: version))"
+            }
+            guard let text = virConnectGetCapabilities(handle.pointer) else {
+                throw LibvirtFailure.last().error(doing: "say what it can run")
+            }
+            defer { free(text) }
+            offer.merge(HostCapabilities.offer(in: String(cString: text))) { _, new in new }
+            return offer
         }
     }
 

@@ -18,6 +18,7 @@ package final class QEMUDriver: HypervisorDriver {
     let monitors = GuestMonitors()
     let keeper: ImageKeeper?
     let logger: Logger
+    private let emulators = InstalledEmulators()
     /// Where each VM was seen last.
     private let places = NIOLockedValueBox<[String: String]>([:])
     /// The cuts that have not come to their end, by UUID.
@@ -41,7 +42,7 @@ package final class QEMUDriver: HypervisorDriver {
         DriverCapabilities(lacks: [.daemon: "there is no daemon: each QEMU answers for itself"])
     }
 
-    package func offers() async -> [String: String] { await EmulatorPrograms.offers() }
+    package func offer() async throws(HypervisorError) -> [String: String] { await emulators.offer() }
 
     // MARK: What there is
 
@@ -59,7 +60,7 @@ package final class QEMUDriver: HypervisorDriver {
                     // The same, a moment later.
                     case .unavailable where MonitorSocket.isAbandoned(path): continue
                     default:
-                        guard let machine = Self.unreachable(path) else { throw error }
+                        guard let machine = Self.unreachable(path, error) else { throw error }
                         machines[machine.uuid] = machines[machine.uuid] ?? machine
                     }
                 }
@@ -118,15 +119,24 @@ package final class QEMUDriver: HypervisorDriver {
     }
 
     /// What can be told of a VM whose monitor does not serve us: its identity, by the command line of its process.
-    private static func unreachable(_ path: String) -> VirtualMachine? {
-        guard let process = MonitorSocket.server(at: path).flatMap({ GuestProcess(pid: $0) }), process.isQEMU else {
-            return nil
-        }
+    private static func unreachable(_ path: String, _ error: HypervisorError) -> VirtualMachine? {
+        guard let process = emulator(at: path) else { return nil }
         let line = GuestCommandLine(process.arguments)
         guard let uuid = line.uuid else { return nil }
-        return VirtualMachine(
+        var machine = VirtualMachine(
             uuid: uuid, name: line.name ?? uuid, state: .other, memory: 0, nics: [], disks: [],
             requirements: ["driver": name, "hypervisor": "qemu"], driver: name)
+        machine.obstacle = error.text
+        return machine
+    }
+
+    /// The QEMU that has that monitor.
+    private static func emulator(at path: String) -> GuestProcess? {
+        if let server = MonitorSocket.server(at: path).flatMap({ GuestProcess(pid: $0) }) {
+            return server.isQEMU ? server : nil
+        }
+        // One that hangs takes no client, and so does not tell who it is.
+        return GuestProcess.find(monitor: path)
     }
 
     /// The VM if it has a process. Blocks.
@@ -164,8 +174,7 @@ package final class QEMUDriver: HypervisorDriver {
                 switch error {
                 case .notRunning, .unknownMachine: continue
                 default:
-                    let server = MonitorSocket.server(at: path).flatMap { GuestProcess(pid: $0) }
-                    guard let server, server.isQEMU else { continue }
+                    guard let server = Self.emulator(at: path) else { continue }
                     // Another VM's monitor that is out of order is nothing to this one.
                     if let named = GuestCommandLine(server.arguments).uuid, named != uuid { continue }
                     hidden = hidden ?? error

@@ -115,6 +115,13 @@ struct RunningGuest: Sendable {
         }
     }
 
+    /// How an owner gets a NIC onto a bridge.
+    private static func wayOut(kind: String, tap: String?) -> String {
+        if let tap { return "Make \(tap) a port of one: `ip link set \(tap) master br0`." }
+        return "Start the VM with `-netdev tap,id=net0,ifname=TAP,script=no,downscript=no` in the place of "
+            + "`-netdev \(kind)`, after `ip tuntap add dev TAP mode tap` and `ip link set TAP master br0 up`."
+    }
+
     /// Writes the addresses into the options, so that another process does not choose them anew.
     private static func nics(
         _ network: NetworkLayout, _ process: GuestProcess?, _ options: inout [GuestOption]
@@ -130,7 +137,9 @@ struct RunningGuest: Sendable {
             if tap == nil, nic.kind == "tap", unnamed.count == 1 { tap = unnamed.removeFirst() }
             let bridge = tap.flatMap { bridges[$0] }
             found.append(
-                VirtualMachine.NIC(mac: nic.mac, tap: bridge == nil ? nil : tap, bridge: bridge, kind: nic.kind))
+                VirtualMachine.NIC(
+                    mac: nic.mac, tap: bridge == nil ? nil : tap, bridge: bridge, kind: nic.kind,
+                    wayOut: wayOut(kind: nic.kind, tap: tap)))
             guard let netdev = nic.netdev else { continue }
             var id = netdev
             if let device = options.firstIndex(where: { $0.name == "device" && $0["netdev"] == netdev }) {

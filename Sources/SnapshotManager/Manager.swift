@@ -200,7 +200,7 @@ package actor Manager {
                 HostedMachine(
                     host: found.host, machine: found.machine, cluster: clusters[MemberName(found.machine.name)])
             },
-            failures: inventory.failures)
+            failures: inventory.failures + inventory.outageFailures.map(\.failure))
     }
 
     // MARK: Clusters

@@ -38,6 +38,8 @@ package final class VirtualBoxDriver: HypervisorDriver {
         } catch {
             throw error.error(doing: "list the VMs")
         }
+        // What is not VirtualBox's lists no VM either.
+        if uuids.isEmpty { _ = try await presentVersion() }
         let taps = await machines.taps()
         var found: [VirtualMachine] = []
         for uuid in uuids {
@@ -77,20 +79,27 @@ package final class VirtualBoxDriver: HypervisorDriver {
         requirements["cpu"] = profile
         if profile == "host" { requirements[HostProcessor.key] = HostProcessor.identity }
         requirements["arch"] = info.text["platformArchitecture"] == "ARM" ? "aarch64" : "x86_64"
-        return VirtualMachine(
+        var machine = VirtualMachine(
             uuid: info.uuid, name: info.name, state: info.state, memory: info.memory << 20,
-            nics: info.adapters.map { Self.nic($0, taps) },
+            nics: info.adapters.map { Self.nic($0, of: info, taps) },
             disks: Self.disks(info, settings).map {
                 VirtualMachine.Disk(
                     target: $0.frozen.target, path: $0.frozen.path, format: $0.frozen.format, readOnly: false)
             }, requirements: requirements, driver: name)
+        if info.state == .paused { machine.obstacle = Self.powerPause(info, machines) }
+        return machine
     }
 
-    private static func nic(_ adapter: MachineInfo.Adapter, _ taps: [String: TapPlace]) -> VirtualMachine.NIC {
+    private static func nic(
+        _ adapter: MachineInfo.Adapter, of info: MachineInfo, _ taps: [String: TapPlace]
+    ) -> VirtualMachine.NIC {
         let place = adapter.attachment == "bridged" ? adapter.peer.flatMap { taps[$0] } : nil
         var kind = "VirtualBox \(adapter.attachment)"
-        if let peer = adapter.peer, place == nil { kind += " `\(peer)`" }
-        return VirtualMachine.NIC(mac: adapter.mac, tap: place?.tap, bridge: place?.bridge, kind: kind)
+        // Of NAT it is called so itself.
+        if let peer = adapter.peer, place == nil, peer != adapter.attachment { kind += " `\(peer)`" }
+        return VirtualMachine.NIC(
+            mac: adapter.mac, tap: place?.tap, bridge: place?.bridge, kind: kind,
+            wayOut: TapPlace.advice(machine: info.uuid, adapter: "\(adapter.number)"))
     }
 
     /// The disks that the guest writes, with the files that it writes now.
@@ -115,36 +124,51 @@ package final class VirtualBoxDriver: HypervisorDriver {
         return names[name.lowercased()] ?? name.lowercased()
     }
 
-    package func offers() async -> [String: String] {
-        guard let version = try? await productVersion() else { return [:] }
-        var offers = ["hypervisor": "virtualbox", "version": version]
-        offers[HostProcessor.key] = HostProcessor.identity
-        return offers
-    }
-
     private func productVersion() async throws(HypervisorError) -> String {
         if let version = version.withLockedValue({ $0 }) { return version }
+        return try await presentVersion()
+    }
+
+    /// Asks for it; what is installed may be another than it was.
+    private func presentVersion() async throws(HypervisorError) -> String {
+        let text: String
         do throws(ManageFailure) {
-            let text = try await machines.manage.run(["--version"], within: machines.patience.look)
-            // `7.0.20r163906`, `6.1.50_Ubuntur161033`.
-            let number = text.split(whereSeparator: \.isNewline).last?.prefix { $0.isNumber || $0 == "." } ?? ""
-            version.withLockedValue { $0 = String(number) }
-            return String(number)
+            text = try await machines.manage.run(["--version"], within: machines.patience.look)
         } catch {
             throw error.error(doing: "tell its version")
         }
+        // `7.0.20r163906`, `6.1.50_Ubuntur161033`; before it there may be a warning.
+        let last = text.split(whereSeparator: \.isNewline).last ?? ""
+        let number = last.prefix { $0.isNumber || $0 == "." }
+        guard number.split(separator: ".").count >= 2 else {
+            throw .unavailable(
+                "\(machines.programs.manage[0]) answers `--version` with `\(last.prefix(60))`, which is no version of "
+                    + "VirtualBox. Name VirtualBox's own VBoxManage under `virtualbox.command` in agent.yaml.")
+        }
+        version.withLockedValue { $0 = String(number) }
+        return String(number)
+    }
+
+    package func offer() async throws(HypervisorError) -> [String: String] {
+        var offer = ["hypervisor": "virtualbox", "version": try await presentVersion()]
+        offer[HostProcessor.key] = HostProcessor.identity
+        return offer
     }
 
     static func notRunning(_ info: MachineInfo, _ machines: VirtualBoxMachines) -> HypervisorError {
         let state = info.state.rawValue
-        if info.state == .paused, machines.cause(ofPause: info) == .hostPower {
-            return .notRunning(
-                "\(info.name) is paused by the desktop's power management, which resumes it when the desktop is awake. Take "
-                    + "the snapshot again then.", state: state)
-        }
+        if info.state == .paused, let why = powerPause(info, machines) { return .notRunning(why, state: state) }
         return .notRunning(
             "\(info.name) is \(info.stateName), and only a running VM can be snapshotted. Start or resume it first.",
             state: state)
+    }
+
+    /// What is to be said of a VM that VirtualBox has paused since the desktop sleeps, or has slept.
+    private static func powerPause(_ info: MachineInfo, _ machines: VirtualBoxMachines) -> String? {
+        guard machines.cause(ofPause: info) == .hostPower else { return nil }
+        return
+            "\(info.name) is paused by the desktop's power management, which resumes it when the desktop is awake. Take "
+            + "the snapshot again then."
     }
 
     // MARK: The cut

@@ -193,7 +193,6 @@ import WireProtocol
 
 /// What these drivers are never asked for.
 extension HypervisorDriver {
-    func offers() async -> [String: String] { [:] }
     func description(of uuid: String) async throws(HypervisorError) -> String { throw .unsupported("Not here.") }
     func prepareCut(
         of uuid: String, workspace: String, sink: any ByteSink

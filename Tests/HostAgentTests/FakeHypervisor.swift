@@ -18,8 +18,6 @@ final class FakeHypervisor: HypervisorDriver {
         machinesByUUID = NIOLockedValueBox(Dictionary(uniqueKeysWithValues: machines.map { ($0.uuid, $0) }))
     }
 
-    func offers() async -> [String: String] { ["hypervisor": name] }
-
     func machines() async throws(HypervisorError) -> [VirtualMachine] {
         if isAway.withLockedValue({ $0 }) { throw .unavailable("away") }
         return machinesByUUID.withLockedValue { $0.values.sorted { $0.name < $1.name } }

@@ -31,10 +31,10 @@ extension Trial {
         }
         try await fixture.startGuest()
         let running = try await driver.machine(fixture.uuid)
-        try fits(running, await driver.offers())
+        try fits(running, try await driver.offer())
         guard driver.capabilities.lacks[.definitions] == nil else { return }
         try await driver.destroy(fixture.uuid)
-        try fits(running, await driver.offers())
+        try fits(running, try await driver.offer())
     }
 
     func tellsUnknownMachines() async throws {

@@ -206,7 +206,8 @@ import Testing
     @Test func anElementWithoutAnythingIsNoReasonToFail() throws {
         let described = try description("<disk/><interface/><hostdev/><filesystem/>")
         #expect(described.disks == [.init(target: "", path: nil, format: "raw", readOnly: false)])
-        #expect(described.nics == [.init(mac: "", tap: nil, bridge: nil, kind: "unknown")])
+        let wayOut = "Attach it with <interface type='bridge'>."
+        #expect(described.nics == [.init(mac: "", tap: nil, bridge: nil, kind: "unknown", wayOut: wayOut)])
         #expect(described.blockingDevices.count == 2)
     }
 

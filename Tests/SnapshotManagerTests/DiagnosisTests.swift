@@ -55,6 +55,22 @@ import WireProtocol
         #expect(findings.allSatisfy { $0.check == "placement" && $0.subject == .machine("a", on: HostName("pc1")) })
     }
 
+    @Test func aMemberFitsNowhereWhereItsHypervisorIsMissingOrOutOfOrder() {
+        let member = PlannedMember(name: MemberName("a"), host: HostName("pc1"), machine: "u", nics: [])
+        let findings = PlacementFindings.all(
+            members: [(planned: member, requirements: ["driver": "virtualbox", "version": "7.0.20"])],
+            offers: [
+                HostName("pc1"): ["driver": "qemu,virtualbox", "virtualbox.version": "7.0.20"],
+                HostName("pc2"): ["driver": "qemu", "qemu.version": "9.0"],
+                HostName("pc3"): ["driver": "virtualbox", "virtualbox.fault": "It cannot be run."],
+                HostName("pc4"): ["driver": "virtualbox", "virtualbox.version": "7.0.20", "qemu.fault": "Away."],
+            ])
+        #expect(findings.map(\.level) == [.ok, .warning, .warning])
+        #expect(findings[0].text == "It could be restored on pc1, pc4.")
+        #expect(findings[1].text.contains("pc2: it needs virtualbox"))
+        #expect(findings[2].text.contains("pc3: its virtualbox is out of order (It cannot be run)."))
+    }
+
     // MARK: Paths
 
     private static let plan = PathTestPlan(

@@ -18,6 +18,7 @@ extension DesktopExamination {
                     remedy: "Ask again when that is over.")
             ]
         case .paused, .other:
+            if let obstacle = machine.obstacle { return [Finding(.state, subject, .blocker, obstacle, remedy: "")] }
             let text = "The VM is \(machine.state.rawValue), and only a running one can be snapshotted."
             return [Finding(.state, subject, .blocker, text, remedy: "Resume or start it.")]
         }
@@ -101,15 +102,22 @@ extension DesktopExamination {
         case .some(.some(.success(.paused(let reason)))):
             return Finding(
                 .cut, subject, .warning, "It stays paused until its image is saved, because \(reason).",
-                remedy: "Remove that reason, or let the members wait for it: take snapshots with --mode colour.")
+                remedy: pauseRemedy(for: machine))
         case .some(.some(.failure(let error))):
             return Finding(.cut, subject, blocker: error.failure(of: MemberName(machine.name)))
         case .some(.none): return notTried(subject, "a snapshot, a restore or another test is under way")
         case .none:
             return Finding(
                 .cut, subject, .blocker, "Its hypervisor does not answer when a cut is prepared.",
-                remedy: "See whether the VM's process or the hypervisor's daemon hangs.")
+                remedy: HypervisorAdvice.ofSilentCut(machine.driver))
         }
+    }
+
+    private func pauseRemedy(for machine: VirtualMachine) -> String {
+        let driver = hypervisor.parts.first { $0.name == machine.driver }
+        let always = driver?.capabilities.lacks[.backgroundImages] != nil
+        return (always ? "That cannot be changed: take" : "Change that, or take")
+            + " snapshots with --mode colour, in which the other members do not wait for it."
     }
 
     private func notTried(_ subject: FindingSubject, _ why: String) -> Finding {

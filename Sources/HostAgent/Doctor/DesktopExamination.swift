@@ -39,14 +39,18 @@ struct DesktopExamination: Sendable {
     /// - Parameter names: of the VMs to look at; all that the owner allows when there is none.
     func findings(about names: [String]) async -> [Finding] {
         let isQuiet = trials.quiet
-        let (reached, known) = await hypervisors()
+        let sight = await DesktopSight.of(hypervisor, within: Self.patience)
+        let known = sight.machines
         let wanted = names.isEmpty ? known : known.filter { names.contains($0.name) }
         let machines = wanted.filter { configuration.allows($0.name) }
         let running = machines.filter { $0.state == .running }
 
         var findings = await packetFindings(of: running)
         findings.append(await toolFinding())
-        findings += reached
+        let isEnough = !names.isEmpty && names.allSatisfy { name in known.contains { $0.name == name } }
+        findings += sight.parts.flatMap {
+            [finding(about: $0, isNeeded: !isEnough), emulators(of: $0)].compactMap(\.self)
+        }
         findings += allowList(known: known, wanted: names.isEmpty ? [] : wanted)
         let room = await spaceFindings(for: running)
         findings += room
@@ -56,43 +60,35 @@ struct DesktopExamination: Sendable {
 
     // MARK: What may be seen
 
-    private func hypervisors() async -> (findings: [Finding], machines: [VirtualMachine]) {
-        var findings: [Finding] = []
-        var machines: [VirtualMachine] = []
-        for driver in hypervisor.parts {
-            let result = await answer(within: Self.patience) { () -> Result<[VirtualMachine], HypervisorError> in
-                do throws(HypervisorError) {
-                    return .success(try await driver.machines())
-                } catch {
-                    return .failure(error)
-                }
-            }
-            switch result {
-            case .success(let found):
-                // Of one that two know, such as after a restore by another, the one that has a process.
-                machines.removeAll { former in
-                    former.state == .off && found.contains { $0.uuid == former.uuid && $0.state != .off }
-                }
-                machines += found.filter { machine in !machines.contains { $0.uuid == machine.uuid } }
-                findings.append(Finding(.hypervisor, desktop, ok: Self.description(of: driver.name, found)))
-            case .failure(let error):
-                findings.append(Finding(.hypervisor, desktop, blocker: error.failure(of: nil)))
-            case nil:
-                findings.append(
-                    Finding(
-                        .hypervisor, desktop, .blocker, "\(driver.name) does not answer.",
-                        remedy: "See whether its daemon hangs, and restart it."))
-            }
+    /// - Parameter isNeeded: whether VMs that were asked for may be its own.
+    private func finding(about part: DesktopSight.Part, isNeeded: Bool) -> Finding {
+        let level: FindingLevel = isNeeded ? .blocker : .warning
+        return switch part.fault {
+        case nil: Finding(.hypervisor, desktop, ok: Self.description(of: part))
+        case .error(let error): Finding(.hypervisor, desktop, level, error.text, remedy: "")
+        case .silence:
+            Finding(
+                .hypervisor, desktop, level, "\(part.driver.name) does not answer.",
+                remedy: HypervisorAdvice.ofSilence(part.driver.name))
         }
-        return (findings, machines.sorted { $0.name < $1.name })
     }
 
-    private static func description(of driver: String, _ machines: [VirtualMachine]) -> String {
-        let version = machines.lazy.compactMap { machine in
-            machine.requirements["version"].map { "\(machine.requirements["hypervisor"] ?? "hypervisor") \($0)" }
-        }.first
-        let running = machines.count { $0.state == .running }
-        return "\(driver) can be reached\(version.map { " (\($0))" } ?? ""): \(machines.count) VMs, \(running) running."
+    private static func description(of part: DesktopSight.Part) -> String {
+        let seen = part.machines.lazy.compactMap { $0.requirements["version"] }.first
+        let version = part.offer["version"] ?? seen
+        let product = part.offer["hypervisor"].map { "\($0) " } ?? ""
+        let running = part.machines.count { $0.state == .running }
+        let count = part.machines.count == 1 ? "1 VM" : "\(part.machines.count) VMs"
+        return "\(part.driver.name) can be reached\(version.map { " (\(product)\($0))" } ?? ""): \(count), "
+            + "\(running) running."
+    }
+
+    /// A desktop on which no VM of QEMU can be started may still have one that is snapshotted.
+    private func emulators(of part: DesktopSight.Part) -> Finding? {
+        guard part.driver.name == "qemu", part.fault == nil, part.offer["machine"] == "" else { return nil }
+        return Finding(
+            .hypervisor, desktop, .warning, "No QEMU is installed here, so that no VM of it can be restored here.",
+            remedy: "Install qemu-system-x86, or the package of the VMs' architecture.")
     }
 
     private func allowList(known: [VirtualMachine], wanted: [VirtualMachine]) -> [Finding] {

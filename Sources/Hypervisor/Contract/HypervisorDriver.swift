@@ -17,12 +17,15 @@ package struct VirtualMachine: Hashable, Sendable {
         package var bridge: String?
         /// How the hypervisor names this kind of attachment, for messages: `bridge`, `user`, `direct`, …
         package var kind: String
+        /// How its owner gets it onto a tap of a bridge, in sentences; empty when the driver has nothing to say.
+        package var wayOut: String
 
-        package init(mac: String, tap: String?, bridge: String?, kind: String) {
+        package init(mac: String, tap: String?, bridge: String?, kind: String, wayOut: String = "") {
             self.mac = mac
             self.tap = tap
             self.bridge = bridge
             self.kind = kind
+            self.wayOut = wayOut
         }
     }
 
@@ -56,6 +59,8 @@ package struct VirtualMachine: Hashable, Sendable {
     /// What another host must offer to run this VM: `driver`, `hypervisor`, `version`, `machine`, `cpu`, `arch`,
     /// and `processor` where the guest has the host's own (see `HostProcessor`).
     package var requirements: [String: String]
+    /// Why it is in its state, or why no more can be said of it, with what to do, where that is not plain from the state.
+    package var obstacle: String?
 
     package init(
         uuid: String, name: String, state: State, memory: UInt64, nics: [NIC], disks: [Disk],
@@ -125,16 +130,15 @@ package protocol HypervisorDriver: Sendable {
     /// What it can do with the VMs of this host at all.
     var capabilities: DriverCapabilities { get }
 
-    /// What this host can run, by the keys of `VirtualMachine.requirements`, for whoever looks for a place for a VM. Several
-    /// values of a key are separated by commas. Of what is not stated `load` judges; while the hypervisor is out of reach
-    /// nothing is.
-    func offers() async -> [String: String]
-
     /// Every VM that this host's owner lets us see, running or not. A whole list or an error, never half a list; a VM that
     /// starts, stops or is removed meanwhile is in it or not.
     func machines() async throws(HypervisorError) -> [VirtualMachine]
 
-    /// The same of one, also while it is cut. Throws `unknownMachine` for one that is not there.
+    /// What this host has for VMs of this driver that come from elsewhere, by the names of their requirements; lists,
+    /// separated by commas. What is left out is not known. Throws when the hypervisor is out of order.
+    func offer() async throws(HypervisorError) -> [String: String]
+
+    /// One of them, also while it is cut. Throws `unknownMachine` for one that is not there.
     func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine
 
     /// The description from which `load` can make the VM again; which files it then writes is said there.
@@ -182,4 +186,5 @@ package protocol HypervisorDriver: Sendable {
 extension HypervisorDriver {
     package var parts: [any HypervisorDriver] { [self] }
     package var capabilities: DriverCapabilities { .complete }
+    package func offer() async throws(HypervisorError) -> [String: String] { [:] }
 }

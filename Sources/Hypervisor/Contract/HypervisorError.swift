@@ -18,6 +18,15 @@ package enum HypervisorError: Error, Sendable, Hashable {
     /// The operation failed; the VM runs, or its process is gone. Another try may succeed.
     case failed(String)
 
+    /// The sentence.
+    package var text: String {
+        switch self {
+        case .unknownMachine(let text), .notRunning(let text, _), .unavailable(let text), .noRights(let text),
+            .unsupported(let text), .noSpace(let text), .cannotLoad(let text), .failed(let text):
+            text
+        }
+    }
+
     /// Whether it is worth to wait a moment and to do the same once more.
     package var passes: Bool {
         if case .unavailable = self { true } else { false }

@@ -75,16 +75,20 @@ package final class MonitorSocket: Monitor, Sendable {
         breaker = connection.duplicate()
         state = NIOLockedValueBox(Box(State(connection: connection)))
         guard try greeted(by: deadline) else {
-            if let path, MonitorHolder.isHeld(path, server: peerProcess) {
-                throw .unavailable(
-                    "Another program holds the monitor of \(machineName), which serves one at a time. Give QEMU a "
-                        + "second -qmp socket for it, or end it.")
-            }
-            throw .unavailable(
-                "The QEMU of \(machineName) does not answer on its monitor. See whether its process hangs or was stopped."
-            )
+            throw Self.silence(of: machineName, path, server: peerProcess)
         }
         try execute(#"{"execute":"qmp_capabilities"}"#, descriptor: nil, deadline: deadline)
+    }
+
+    /// What is wrong with a monitor that does not greet.
+    private static func silence(of name: String, _ path: String?, server: Int32?) -> HypervisorError {
+        if let path, MonitorHolder.isHeld(path, server: server) {
+            return .unavailable(
+                "Another program holds the monitor of \(name), which serves one at a time. Give QEMU a second -qmp socket "
+                    + "for it, or end it.")
+        }
+        return .unavailable(
+            "The QEMU of \(name) does not answer on its monitor. See whether its process hangs or was stopped.")
     }
 
     deinit { close(breaker) }
@@ -294,9 +298,9 @@ package final class MonitorSocket: Monitor, Sendable {
         case .system(ENAMETOOLONG):
             .unsupported("The path of a monitor socket must be shorter than 108 octets, and \(path) is not.")
         case .system(let code): .unavailable("Could not connect to \(path): \(String(cString: strerror(code))).")
+        // More are waiting than the socket takes.
         case .late, .ended, .endless:
-            .unavailable(
-                "Another program holds the monitor at \(path), which serves one at a time, and more are waiting.")
+            silence(of: path, path, server: GuestProcess.find(monitor: path)?.pid)
         }
     }
 }

@@ -15,15 +15,30 @@ package struct GuestProcess: Hashable, Sendable {
 
     /// The process with this UUID on its command line; for monitors whose socket was made by another.
     package static func find(uuid: String) -> GuestProcess? {
+        find { arguments in
+            guard let place = arguments.firstIndex(where: { $0 == "-uuid" || $0 == "--uuid" }) else { return false }
+            return arguments.dropFirst(place + 1).first?.lowercased() == uuid
+        }
+    }
+
+    /// The process that serves that monitor socket by its command line; for one that takes no client.
+    package static func find(monitor path: String) -> GuestProcess? {
+        let path = path.replacing(",", with: ",,")
+        return find { arguments in
+            arguments.contains { argument in
+                argument.contains(",server")
+                    && ["unix:\(path)", "path=\(path)"].contains {
+                        argument.contains("\($0),") || argument.hasSuffix($0)
+                    }
+            }
+        }
+    }
+
+    private static func find(where isWanted: ([String]) -> Bool) -> GuestProcess? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         for name in names {
             guard let pid = Int32(name), let process = GuestProcess(pid: pid), process.isQEMU else { continue }
-            let arguments = process.arguments
-            if let place = arguments.firstIndex(where: { $0 == "-uuid" || $0 == "--uuid" }),
-                arguments.dropFirst(place + 1).first?.lowercased() == uuid
-            {
-                return process
-            }
+            if isWanted(process.arguments) { return process }
         }
         return nil
     }

@@ -8,12 +8,12 @@ extension Manager {
         switch scope {
         case .desktops:
             let hosts = try await catalog.agents(connected: []).map(\.host)
-            return await repositoryFindings() + desktops(hosts, needed: [], machines: [])
+            return await repositoryFindings() + desktops(hosts, needed: [], machines: [:])
         case .desktop(let host):
             guard try await catalog.agents(connected: []).contains(where: { $0.host == host }) else {
                 throw ManagerError(.notFound, "No desktop \(host) is enrolled. `holdfast agents` lists those that are.")
             }
-            return await desktops([host], needed: [host], machines: [])
+            return await desktops([host], needed: [host], machines: [:])
         case .cluster(let name): return try await diagnoseCluster(name)
         }
     }
@@ -35,8 +35,10 @@ extension Manager {
 
     /// - Parameters:
     ///   - needed: those without which there is no snapshot.
-    ///   - machines: names of the VMs to look at; all when there is none.
-    private func desktops(_ hosts: [HostName], needed: Set<HostName>, machines: [String]) async -> [Finding] {
+    ///   - machines: names of the VMs to look at on each; all when there is none.
+    private func desktops(
+        _ hosts: [HostName], needed: Set<HostName>, machines: [HostName: [String]]
+    ) async -> [Finding] {
         let sessions = await registry.connected
         return await withTaskGroup(of: (HostName, [Finding]).self) { group in
             for host in hosts {
@@ -44,7 +46,7 @@ extension Manager {
                     guard let session = sessions[host] else {
                         return (host, [DesktopFindings.disconnected(host, isNeeded: needed.contains(host))])
                     }
-                    return (host, await Self.findings(about: session, machines: machines))
+                    return (host, await Self.findings(about: session, machines: machines[host] ?? []))
                 }
             }
             var found: [HostName: [Finding]] = [:]
@@ -97,9 +99,20 @@ extension Manager {
                 }
             }
         }
-        let homes = Set(planned.map(\.host))
-            .union(members.filter { member in !planned.contains { $0.name == member.name } }.compactMap(\.lastHost))
-        findings += await desktops(homes.sorted(), needed: homes, machines: members.map(\.name.rawValue))
+        let missing = members.filter { member in !planned.contains { $0.name == member.name } }
+        var homes = Set(planned.map(\.host)).union(missing.compactMap(\.lastHost))
+            .union(missing.flatMap { inventory.machines(named: $0.name).map(\.host) })
+        if missing.contains(where: { inventory.machines(named: $0.name).isEmpty }) {
+            // It may be on one that cannot show all it has.
+            homes.formUnion(inventory.hosts.filter { (try? $0.value.get()) == nil }.map(\.key))
+            homes.formUnion(inventory.outageFailures.map(\.host))
+        }
+        // Of one that is nowhere all are asked.
+        let names = homes.map { host in
+            (host, (planned.filter { $0.host == host }.map(\.name) + missing.map(\.name)).map(\.rawValue))
+        }
+        findings += await desktops(
+            homes.sorted(), needed: homes, machines: Dictionary(uniqueKeysWithValues: names))
 
         let sessions = await registry.connected
         let requirements = planned.map { member in

@@ -10,24 +10,34 @@ package enum PlacementFindings {
         members.flatMap { member in
             let name = member.planned.name.rawValue
             let subject = FindingSubject.machine(name, on: member.planned.host)
-            let misfits = offers.sorted { $0.key < $1.key }.map { host, offered in
-                (host, RestorePlacement.lacking(member.requirements, in: offered))
-            }
-            let fitting = misfits.filter { $0.1.isEmpty }.map(\.0.rawValue)
+            let hosts = offers.sorted { $0.key < $1.key }
+            let fitting = hosts.filter { reasons(against: $0.value, for: member.requirements).isEmpty }.map(\.key)
             var findings: [Finding] = []
             if !fitting.isEmpty {
-                findings.append(
-                    Finding(.placement, subject, ok: "It could be restored on \(fitting.joined(separator: ", "))."))
+                let places = fitting.map(\.rawValue).joined(separator: ", ")
+                // Alone among several: when that desktop is lost, the member can be restored nowhere.
+                let alone = fitting.count == 1 && hosts.count > 1 ? " alone" : ""
+                findings.append(Finding(.placement, subject, ok: "It could be restored on \(places)\(alone)."))
             }
             return findings
-                + misfits.filter { !$0.1.isEmpty }.map { host, lacking in
-                    Finding(
+                + hosts.filter { !fitting.contains($0.key) }.map { host, offered in
+                    let reasons = reasons(against: offered, for: member.requirements)
+                    return Finding(
                         .placement, subject, .warning,
-                        "It could not be restored on \(host): \(lacking.joined(separator: "; ")).",
+                        "It could not be restored on \(host): \(reasons.joined(separator: "; ")).",
                         remedy: host == member.planned.host
                             ? "Start the agent there anew if its hypervisor was changed."
                             : "Give \(host) what is missing, or reckon without it.")
                 }
         }
+    }
+
+    private static func reasons(against offered: [String: String], for requirements: [String: String]) -> [String] {
+        let outages = HypervisorOutage.all(in: offered).filter { $0.driver == requirements["driver"] }
+        return RestorePlacement.lacking(requirements, in: offered)
+            + outages.map { outage in
+                let text = outage.text.hasSuffix(".") ? String(outage.text.dropLast()) : outage.text
+                return "its \(outage.driver) is out of order (\(text))"
+            }
     }
 }

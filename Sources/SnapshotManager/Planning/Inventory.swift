@@ -10,6 +10,9 @@ package struct Inventory: Hashable, Sendable {
 
     package var hosts: [HostName: Result<[MachineSummary], Failure>]
 
+    /// Of hosts that did say what they have: what is not in it.
+    package var outages: [HostName: [HypervisorOutage]] = [:]
+
     package init(_ hosts: [HostName: Result<[MachineSummary], Failure>] = [:]) { self.hosts = hosts }
 
     /// In the order of host and name.
@@ -24,6 +27,17 @@ package struct Inventory: Hashable, Sendable {
         hosts.sorted { $0.key < $1.key }.compactMap { _, result in
             guard case .failure(let failure) = result else { return nil }
             return failure
+        }
+    }
+
+    /// The outages of hosts that could say what else they have, in the order of their names.
+    package var outageFailures: [(host: HostName, outage: HypervisorOutage, failure: Failure)] {
+        outages.sorted { $0.key < $1.key }.flatMap { host, outages in
+            guard case .success = hosts[host] else { return [(HostName, HypervisorOutage, Failure)]() }
+            return outages.map { outage in
+                let text = "\(host) cannot show its VMs under \(outage.driver). \(outage.text)"
+                return (host, outage, Failure(.hypervisorUnavailable, text))
+            }
         }
     }
 

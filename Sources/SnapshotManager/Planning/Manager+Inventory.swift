@@ -32,7 +32,7 @@ extension Inventory {
     fileprivate func hasAnswers(of wanted: Set<HostName>) -> Bool {
         wanted.allSatisfy { host in
             switch hosts[host] {
-            case .success: true
+            case .success: !(outages[host] ?? []).contains(where: \.isSilent)
             case .failure(let failure): failure.code != .hostUnavailable && failure.code != .hypervisorUnavailable
             case nil: false
             }

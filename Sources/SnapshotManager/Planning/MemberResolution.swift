@@ -35,6 +35,11 @@ package enum MemberResolution {
         // A desktop may still know, switched off, a VM that was restored onto another.
         let running = found.filter { $0.machine.state == "running" }
         guard let only = running.first else {
+            // Of one whose hypervisor does not serve the agent nobody knows whether it runs.
+            let hidden = found.flatMap(\.machine.blockers).filter { $0.code == .hypervisorUnavailable }
+            guard hidden.isEmpty else {
+                return .failure(ManagerError(hidden.map { Failure($0.code, member: name, $0.message) }))
+            }
             let states = found.map { "\($0.machine.state) on \($0.host)" }.joined(separator: ", ")
             return .failure(
                 ManagerError(
@@ -66,6 +71,11 @@ package enum MemberResolution {
         }
         if let failure = inventory.failures.first {
             return Failure(failure.code, member: member.name, failure.message)
+        }
+        let outages = inventory.outageFailures
+        if let outage = outages.first(where: { $0.host == member.lastHost }) ?? outages.first {
+            let text = "No connected agent shows a VM of this name, but \(outage.failure.message)"
+            return Failure(outage.failure.code, member: member.name, text)
         }
         let text =
             "No connected agent knows a VM of this name. `holdfast vms` shows those that there are; the owner of a "

@@ -70,7 +70,8 @@ package struct RestorePlacement: Sendable {
 
     /// An original may only be overlooked where nothing can run any more.
     private func checkOriginals() throws(ManagerError) {
-        var failures = inventory.failures
+        var failures =
+            inventory.failures + inventory.outageFailures.filter(\.outage.isSilent).map(\.failure)
         for evidence in members {
             let name = evidence.member.name
             let last = lastHosts[name] ?? evidence.member.host
@@ -137,25 +138,36 @@ package struct RestorePlacement: Sendable {
 
     /// What of `requirements` a host does not meet, one phrase each.
     ///
-    /// An offer is a list, separated by commas, and of the member's driver if it is named so, as in `qemu.version`. It meets
-    /// a requirement that is in it; an offered `version` meets those that are not newer. A host need not state everything:
-    /// of what it does not state its driver judges, before anything is loaded.
+    /// An offer is a list, separated by commas. It meets a requirement that is in it; an offered `version` meets those
+    /// that are not newer. What counts is what the host offers to VMs of the same driver, as in `qemu.version`: a newer
+    /// VirtualBox is no newer QEMU. A host need not state everything: of what it does not state its driver judges,
+    /// before anything is loaded.
     package static func lacking(_ requirements: [String: String], in offers: [String: String]) -> [String] {
         let driver = requirements["driver"] ?? ""
+        if !driver.isEmpty, let present = offers["driver"], !list(present).contains(driver) {
+            // What it lacks besides goes with it.
+            return ["it needs \(driver), and the host has \(words(present))"]
+        }
         return requirements.sorted { $0.key < $1.key }.compactMap { key, value in
-            guard let offer = offers["\(driver).\(key)"] ?? offers[key], !offer.isEmpty, !value.isEmpty else {
-                return nil
-            }
-            let choices = offer.split(separator: ",").map { $0.filter { $0 != " " } }
+            // Agents of before said it of all their drivers at once.
+            guard let offer = offers["\(driver).\(key)"] ?? offers[key], !value.isEmpty else { return nil }
+            let choices = list(offer)
             if choices.contains(value) { return nil }
             if key == "version", choices.contains(where: { isNewerOrSame($0, than: value) }) { return nil }
-            let offered = choices.count > longestChoice ? "\(choices.count) others" : choices.joined(separator: ", ")
-            return "it needs \(key) \(value), the host offers \(offered)"
+            return "it needs \(key) \(value), the host offers \(words(offer))"
         }
     }
 
-    /// Of choices that are told one by one; machine types are many.
-    private static let longestChoice = 5
+    private static func list(_ offer: String) -> [String] {
+        offer.split(separator: ",").map { $0.filter { $0 != " " } }
+    }
+
+    /// For people, to whom the machine types of an emulator are too many.
+    private static func words(_ offer: String) -> String {
+        let choices = list(offer)
+        guard choices.count > 6 else { return choices.isEmpty ? "none" : choices.joined(separator: ", ") }
+        return "\(choices.count) others"
+    }
 
     private static func isNewerOrSame(_ offered: String, than required: String) -> Bool {
         func numbers(_ text: String) -> [Int] {

@@ -44,7 +44,11 @@ package actor AgentRegistry {
                 group.addTask { (host, await session.machines(bound: bound)) }
             }
             var inventory = Inventory()
-            for await (host, result) in group { inventory.hosts[host] = result }
+            for await (host, result) in group {
+                inventory.hosts[host] = result
+                // An agent says them before it says what it has.
+                inventory.outages[host] = HypervisorOutage.all(in: sessions[host]?.offers ?? [:])
+            }
             return inventory
         }
     }

@@ -46,7 +46,7 @@ package final class AgentSession: Sendable {
         (outgoing, sink) = AsyncStream.makeStream(of: ManagerMessage.self)
     }
 
-    /// What the host can meet of a VM's requirements, by the agent's hello.
+    /// What the host can meet of a VM's requirements, by the agent's last hello.
     package var offers: [String: String] { state.withLockedValue { $0.offers } }
 
     /// Of the agent's software, by its hello.
@@ -77,6 +77,8 @@ package final class AgentSession: Sendable {
 
     /// Hands a message to whoever listens; what is about an epoch that is over finds nobody.
     package func receive(_ message: AgentMessage) {
+        // Said again when a hypervisor has come, gone, or been replaced.
+        if case .hello(let hello) = message, hello.host == host { greet(hello) }
         let topic: Topic? =
             switch message {
             case .hello: nil
