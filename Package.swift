@@ -225,7 +225,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "DesktopLabTests", dependencies: ["DesktopLab", locks], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["DesktopLab", "Hypervisor", "SnapshotProtocol"], swiftSettings: strict),
+            name: "IntegrationTests", dependencies: ["DesktopLab", "Hypervisor", "SnapshotProtocol"],
+            swiftSettings: strict),
     ]
 )
 
