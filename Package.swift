@@ -215,8 +215,8 @@ let package = Package(
             name: "FuzzSubjects",
             dependencies: [
                 "CNetfilterQueue", "DesktopLab", "HoldfastCommands", "HostAgent", "Hypervisor", "LibvirtHypervisor",
-                "PacketGate", "Packets", "SnapshotManager", "SnapshotProtocol", "SnapshotStore", "WireProtocol",
-                certificates, crypto, grpcCore, protobuf, swiftASN1,
+                "PacketGate", "Packets", "SnapshotManager", "SnapshotProtocol", "SnapshotStore",
+                "VirtualBoxHypervisor", "WireProtocol", certificates, crypto, grpcCore, protobuf, swiftASN1,
             ],
             path: "Tests/Fuzzing/FuzzSubjects", swiftSettings: strict),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzSubjects"], swiftSettings: strict),

@@ -2,11 +2,18 @@ import DesktopLab
 import Foundation
 import Testing
 
+/// A small lab of all hypervisors, with the hold budget that VMs of VirtualBox need: they stand still while they are saved.
+private let mixedLab = {
+    var configuration = FaultCampaign.configuration(directory: "/var/lib/holdfast-it-doctors", hypervisor: .mixed)
+    configuration.holdBudget = nil
+    return configuration
+}()
+
 /// `holdfast doctor` on desktops with VMs under QEMU alone, libvirt and VirtualBox. What stands in the way is really there;
 /// of VirtualBox as far as the stand-in for it has it.
 @Suite(
     "Desktops with several hypervisors that are looked at", .serialized, .enabled(if: isRoot), .timeLimit(.minutes(10)),
-    .lab(FaultCampaign.configuration(directory: "/var/lib/holdfast-it-doctors", hypervisor: .mixed)))
+    .lab(mixedLab))
 struct DoctorHypervisorsTests {
     let exercise: ClusterExercise
     var lab: Lab { exercise.lab }

@@ -125,10 +125,7 @@ package struct RestorePlacement: Sendable {
             let text = "The agent of \(host) is not connected. Start it, or choose another host."
             return Failure(.hostUnavailable, member: name, text)
         }
-        var requirements = evidence.stored.requirements
-        // Of a snapshot from before there was a choice.
-        requirements["driver"] = requirements["driver"] ?? "libvirt"
-        let lacking = Self.lacking(requirements, in: offered)
+        let lacking = Self.lacking(evidence.stored.requirements, in: offered)
         guard lacking.isEmpty else {
             let text = "\(host) cannot run it: \(lacking.joined(separator: "; ")). Choose another host."
             return Failure(.incompatibleHost, member: name, text)
@@ -143,7 +140,8 @@ package struct RestorePlacement: Sendable {
     /// VirtualBox is no newer QEMU. A host need not state everything: of what it does not state its driver judges,
     /// before anything is loaded.
     package static func lacking(_ requirements: [String: String], in offers: [String: String]) -> [String] {
-        let driver = requirements["driver"] ?? ""
+        // That of snapshots from before there was a choice.
+        let driver = requirements["driver"] ?? "libvirt"
         if !driver.isEmpty, let present = offers["driver"], !list(present).contains(driver) {
             // What it lacks besides goes with it.
             return ["it needs \(driver), and the host has \(words(present))"]

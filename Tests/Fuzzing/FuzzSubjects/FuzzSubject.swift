@@ -27,6 +27,10 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
     case monitor
     /// libvirt's descriptions of domains, also stored ones.
     case domain
+    /// Settings of VMs under VirtualBox, also stored ones.
+    case settings
+    /// What VBoxManage says.
+    case virtualbox
     /// Manifests in a repository.
     case manifest
     /// Messages between manager, agents and command line.
@@ -52,6 +56,8 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
         case .store: try StoreSubject.run(bytes)
         case .monitor: try MonitorSubject.run(bytes)
         case .domain: try DomainSubject.run(bytes)
+        case .settings: try SettingsSubject.run(bytes)
+        case .virtualbox: try VirtualBoxSubject.run(bytes)
         case .manifest: try ManifestSubject.run(bytes)
         case .wire: try WireSubject.run(bytes)
         case .token: try TokenSubject.run(bytes)
