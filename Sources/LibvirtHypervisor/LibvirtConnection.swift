@@ -1,5 +1,6 @@
 import CLibvirt
 import Dispatch
+import Glibc
 import Hypervisor
 import NIOConcurrencyHelpers
 
@@ -25,6 +26,8 @@ final class LibvirtConnection: Sendable {
 
     init(uri: String) {
         self.uri = uri
+        // libvirt writes to its daemon's socket so that a daemon which has just died ends this process with that signal.
+        signal(SIGPIPE, SIG_IGN)
         LibvirtEventLoop.start()
     }
 

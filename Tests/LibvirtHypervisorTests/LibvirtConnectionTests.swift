@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Hypervisor
 import NIOConcurrencyHelpers
 import Testing
@@ -23,6 +24,17 @@ import Testing
             everybody.wait()
             everybody.signal()
         }
+    }
+
+    /// A write to the socket of a daemon that has just died must fail and not end the process.
+    @Test func brokenPipesAreNoSignals() {
+        signal(SIGPIPE, SIG_DFL)
+        _ = LibvirtConnection(uri: "test:///default")
+        var pipe: [Int32] = [-1, -1]
+        #expect(Glibc.pipe(&pipe) == 0)
+        close(pipe[0])
+        #expect(write(pipe[1], [0], 1) == -1 && errno == EPIPE)
+        close(pipe[1])
     }
 
     @Test func callsThatBlockKeepNobodyWaiting() async throws {
