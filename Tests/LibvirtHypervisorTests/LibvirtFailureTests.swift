@@ -26,6 +26,17 @@ import Testing
         #expect("\(error)".contains("Could not look: \(message)."))
     }
 
+    /// As of a client whose socket was closed under it, where the daemon says so of itself and the same is final.
+    @Test func anInternalErrorOfTheConnectionPasses() {
+        let failure = { (domain: virErrorDomain) in
+            LibvirtFailure(
+                code: Int32(VIR_ERR_INTERNAL_ERROR.rawValue), message: "x", domain: Int32(domain.rawValue)
+            ).error(doing: "look")
+        }
+        #expect(kind(failure(VIR_FROM_RPC)) == "unavailable" && failure(VIR_FROM_RPC).passes)
+        #expect(kind(failure(VIR_FROM_QEMU)) == "failed")
+    }
+
     @Test func aCodeOfALaterLibvirtIsAFailure() {
         #expect(kind(LibvirtFailure(code: 9_999, message: "x").error(doing: "look")) == "failed")
         #expect(kind(LibvirtFailure(code: -1, message: "x").error(doing: "look")) == "failed")
