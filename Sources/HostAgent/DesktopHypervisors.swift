@@ -17,9 +17,7 @@ final class DesktopHypervisors: HypervisorDriver {
         self.drivers = drivers
     }
 
-    var name: String { names.joined(separator: ",") }
-
-    var names: [String] { drivers.map(\.name) }
+    var name: String { drivers.map(\.name).joined(separator: ",") }
 
     var parts: [any HypervisorDriver] { drivers }
 
@@ -36,21 +34,17 @@ final class DesktopHypervisors: HypervisorDriver {
     // MARK: What there is
 
     func machines() async throws(HypervisorError) -> [VirtualMachine] {
-        var found: [String: VirtualMachine] = [:]
-        var failures: [HypervisorError] = []
+        var lists: [[VirtualMachine]] = []
+        var failure: HypervisorError?
         for driver in drivers {
             do throws(HypervisorError) {
-                for machine in try await driver.machines() {
-                    // Of one that two know, such as after a restore by another, the one that has a process.
-                    if let former = found[machine.uuid], former.state != .off || machine.state == .off { continue }
-                    found[machine.uuid] = machine
-                }
+                lists.append(try await driver.machines())
             } catch {
-                failures.append(error)
+                failure = failure ?? error
             }
         }
-        if failures.count == drivers.count, let failure = failures.first { throw failure }
-        return found.values.sorted { ($0.name, $0.uuid) < ($1.name, $1.uuid) }
+        if lists.isEmpty, let failure { throw failure }
+        return DesktopSight.merged(lists)
     }
 
     func machine(_ uuid: String) async throws(HypervisorError) -> VirtualMachine { try await locate(uuid).machine }

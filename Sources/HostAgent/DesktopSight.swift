@@ -63,16 +63,16 @@ struct DesktopSight: Sendable {
         }
     }
 
+    var machines: [VirtualMachine] { Self.merged(parts.map(\.machines)) }
+
     /// All of them by name; of one that two drivers know, such as after a restore by another, the one that has a process.
-    var machines: [VirtualMachine] {
-        var machines: [VirtualMachine] = []
-        for part in parts {
-            machines.removeAll { former in
-                former.state == .off && part.machines.contains { $0.uuid == former.uuid && $0.state != .off }
-            }
-            machines += part.machines.filter { machine in !machines.contains { $0.uuid == machine.uuid } }
+    static func merged(_ lists: [[VirtualMachine]]) -> [VirtualMachine] {
+        var found: [String: VirtualMachine] = [:]
+        for machine in lists.joined() {
+            if let former = found[machine.uuid], former.state != .off || machine.state == .off { continue }
+            found[machine.uuid] = machine
         }
-        return machines.sorted { ($0.name, $0.uuid) < ($1.name, $1.uuid) }
+        return found.values.sorted { ($0.name, $0.uuid) < ($1.name, $1.uuid) }
     }
 
     /// Why nothing is seen at all, if so.

@@ -39,6 +39,10 @@ struct LabFaults: AsyncParsableCommand {
         if !only.isEmpty { cases = cases.filter { subject in only.contains { subject.matches($0) } } }
         // Elsewhere there is no libvirtd to be killed.
         if !guests.hypervisor.uses(.libvirt) { cases = cases.filter { $0.fault != .libvirtdKilled } }
+        guard !cases.isEmpty else {
+            throw ValidationError(
+                "guests under \(guests.hypervisor.rawValue) have none of these cases; see --hypervisor")
+        }
         let chosen = cases
         let file = URL(filePath: report)
         let campaign = FaultCampaign(
